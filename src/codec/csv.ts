@@ -1,0 +1,36 @@
+// CSV by RFC 4180, one record at a time: the log keeps the raw record, so that quarantine keeps its bytes.
+
+/** The fields of one raw record (without its line end); undefined when a quoted field does not end or goes on. */
+export function csvFields(record: string): string[] | undefined {
+  const fields: string[] = []
+  let at = 0
+  for (;;) {
+    if (record[at] !== '"') {
+      const end = record.indexOf(',', at)
+      fields.push(end < 0 ? record.slice(at) : record.slice(at, end))
+      if (end < 0) return fields
+      at = end + 1
+      continue
+    }
+    let text = ''
+    for (at++; ; at++) {
+      const quote = record.indexOf('"', at)
+      if (quote < 0) return undefined
+      text += record.slice(at, quote)
+      at = quote + 1
+      if (record[at] !== '"') break
+      text += '"'
+    }
+    fields.push(text)
+    if (at === record.length) return fields
+    if (record[at] !== ',') return undefined
+    at++
+  }
+}
+
+/** Does a line with this text before it leave a quoted field open, so that the record goes on in the next line? */
+export function opensQuote(text: Uint8Array): boolean {
+  let quotes = 0
+  for (let i = text.indexOf(0x22); i >= 0; i = text.indexOf(0x22, i + 1)) quotes++
+  return quotes % 2 === 1
+}

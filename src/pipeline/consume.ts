@@ -1,0 +1,131 @@
+// Consuming: source → process-batch, and what runs between batches: building a version, relaying, retention, scrubbing.
+import type { ControlRecord } from '../core/event.ts'
+import type { Sink } from '../sink/port.ts'
+import type { RecordBatch, Source } from '../source/port.ts'
+import type { Store } from '../store/port.ts'
+import type { Engine } from './engine.ts'
+import { mentionsUser } from './erase.ts'
+import { type BatchCounts, processBatch } from './process-batch.ts'
+import { relay } from './relay.ts'
+import { writeDirty } from './run.ts'
+import { shadowOf } from './version.ts'
+
+/** Prototype edges read between two batches while a version is built. */
+const buildEdgesMax = 50_000
+/** Batches between two rounds of retention. */
+const retentionBatches = 32
+
+/** What the consumer needs of the log beside its records. */
+export type ConsumedLog = Source & {
+  appendControl(control: ControlRecord): unknown
+  trim(before: number): void
+  scrub(before: number, erase: (record: { text: string }) => boolean): number
+  flushed(): Promise<void>
+}
+
+export type ConsumeOptions = {
+  readonly store: Store
+  readonly engine: Engine
+  readonly log: ConsumedLog
+  readonly sinks: readonly Sink[]
+  readonly batchSize: number
+  readonly logRetention: number
+  readonly changesRetention: number
+  readonly onBatch?: (counts: BatchCounts) => void
+}
+
+export class Consumer {
+  readonly #options: ConsumeOptions
+  #switchRequested = 0
+  #batches = 0
+  #flush: Promise<void> = Promise.resolve()
+
+  constructor(options: ConsumeOptions) {
+    this.#options = options
+    options.engine.shadow = shadowOf(options.store)
+  }
+
+  /** Offset of the next record to consume. */
+  get watermark(): number {
+    return this.#options.store.watermark(this.#options.log.name)
+  }
+
+  /** Does what is due; false when there is nothing to do now. */
+  async step(): Promise<boolean> {
+    const { log, batchSize, store } = this.#options
+    const batch = log.read(this.watermark, batchSize)
+    if (batch !== undefined) await this.#consume(batch)
+    const built = this.#build()
+    const scrubbed = await this.#scrub()
+    if (batch === undefined && !built && !scrubbed) return false
+    await relay(store, this.#options.sinks)
+    if (++this.#batches % retentionBatches === 0) this.#retain()
+    return true
+  }
+
+  /** Consumes until nothing is left (and every pending version is switched to). */
+  async drain(signal?: AbortSignal): Promise<void> {
+    while (signal?.aborted !== true && (await this.step()));
+  }
+
+  /** Consumes until `signal`; a batch under way is finished. */
+  async run(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) if (!(await this.step())) await this.#options.log.wait(this.watermark, signal)
+  }
+
+  /** Writes what only memory knows exactly, keeps the sinks' cursors, and waits for the disk. */
+  async checkpoint(): Promise<void> {
+    const { store, engine, sinks } = this.#options
+    await relay(store, sinks)
+    store.transact((tx) => {
+      writeDirty({ engine, tx }, true)
+      for (const { name, next } of sinks) tx.setSinkCursor(name, { next })
+    })
+    this.#retain()
+    await store.flushed()
+  }
+
+  async #consume(batch: RecordBatch): Promise<void> {
+    const { store, engine, onBatch } = this.#options
+    const counts = processBatch({ store, engine }, batch)
+    await this.#flush // one commit may be on its way to disk while the next is made
+    this.#flush = store.flushed()
+    onBatch?.(counts)
+  }
+
+  /** A slice of the pending version; once it is whole, the record that switches to it goes into the log. */
+  #build(): boolean {
+    const { engine, store, log } = this.#options
+    if (engine.shadow === undefined && store.pendingImport() !== undefined) engine.shadow = shadowOf(store)
+    const { shadow } = engine
+    if (shadow === undefined || this.#switchRequested === shadow.version) return false
+    shadow.build(store, buildEdgesMax)
+    if (shadow.complete) {
+      log.appendControl({ kind: 'switch', version: shadow.version })
+      this.#switchRequested = shadow.version
+    }
+    return true
+  }
+
+  /** Removes the bytes of erased users from the log. */
+  async #scrub(): Promise<boolean> {
+    const { store, log } = this.#options
+    const due = store.scrubs()
+    for (const { id, scrub } of due) {
+      log.scrub(scrub.before + 1, ({ text }) => mentionsUser(text, scrub.userId))
+      await log.flushed()
+      store.transact((tx) => tx.removeScrub(id))
+    }
+    return due.length > 0
+  }
+
+  #retain(): void {
+    const { store, log, sinks, logRetention, changesRetention } = this.#options
+    log.trim(this.watermark - logRetention)
+    const { changes } = store.counters()
+    const delivered = Math.min(changes, ...sinks.map(({ next }) => next))
+    const before = Math.min(delivered, changes - changesRetention)
+    const oldest = store.changes(0, 1)[0]
+    if (oldest !== undefined && oldest.number < before) store.transact((tx) => tx.trimChanges(before))
+  }
+}

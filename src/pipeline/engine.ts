@@ -1,0 +1,105 @@
+// The engine's memory between transactions: policies, the active prototype-set version, and what is kept hot.
+// Everything here can be made again from the store; after an undone transaction it is.
+import type { RepeatPolicy } from '../core/edge.ts'
+import type { ProductIndex, UserIndex } from '../core/ids.ts'
+import type { DecisionPolicy } from '../core/persona.ts'
+import { type PrototypeVersion, priorOf, type ShareList } from '../core/prototype.ts'
+import type { SamplingPolicy } from '../core/sampled-walk.ts'
+import type { VectorPolicy } from '../core/vector.ts'
+import { newNeighbours, type ProductRow, type StoreReader } from '../store/port.ts'
+import { HotProducts } from './hot-products.ts'
+import { HotUsers } from './hot-users.ts'
+import type { Shadow } from './shadow.ts'
+
+export type EnginePolicy = {
+  readonly kappa: number
+  readonly delta: number
+  readonly repeat: RepeatPolicy
+  readonly decision: DecisionPolicy
+  readonly sampling: SamplingPolicy
+  readonly seed: number
+  readonly hotBytesMax: number
+  readonly quarantineMax: number
+}
+
+export type ActiveVersion = {
+  readonly meta: PrototypeVersion
+  readonly names: readonly string[]
+  readonly policy: VectorPolicy
+  /** 1 for a persona that some prototype of the version carries. */
+  readonly carried: Uint8Array
+  readonly labels: Map<UserIndex, ShareList>
+}
+
+export type Engine = {
+  readonly policy: EnginePolicy
+  active: ActiveVersion
+  users: HotUsers
+  products: HotProducts
+  /** Titles and categories of products seen lately: most events repeat them. */
+  readonly titles: Map<ProductIndex, ProductRow>
+  /** The next version while it is built beside the active one. */
+  shadow: Shadow | undefined
+  readonly neighbours: ReturnType<typeof newNeighbours>
+}
+
+const noVersion: PrototypeVersion = { version: 0, hash: '', personas: [], shareSums: [], prototypes: 0 }
+
+export function createEngine(policy: EnginePolicy, store: StoreReader): Engine {
+  const active = activeVersionOf(store, policy)
+  return {
+    policy,
+    active,
+    ...hotFor(active, policy),
+    titles: new Map(),
+    shadow: undefined,
+    neighbours: newNeighbours(),
+  }
+}
+
+/** Forgets what is hot and reads the active version again. */
+export function resetEngine(engine: Engine, store: StoreReader): void {
+  engine.active = activeVersionOf(store, engine.policy)
+  Object.assign(engine, hotFor(engine.active, engine.policy))
+  engine.titles.clear()
+  engine.shadow = undefined
+}
+
+/** Makes `active` the version that users are scored by; nothing is hot after. */
+export function activate(engine: Engine, active: ActiveVersion): void {
+  engine.active = active
+  Object.assign(engine, hotFor(active, engine.policy))
+}
+
+export function activeVersion(
+  meta: PrototypeVersion,
+  { kappa, delta }: { kappa: number; delta: number },
+  labels: Iterable<{ userIndex: UserIndex; shares: ShareList }>,
+): ActiveVersion {
+  return {
+    meta,
+    names: meta.personas.map(({ name }) => name),
+    policy: { kappa, delta, prior: priorOf(meta) },
+    carried: Uint8Array.from(meta.shareSums, (sum) => (sum > 0 ? 1 : 0)),
+    labels: new Map([...labels].map(({ userIndex, shares }) => [userIndex, shares])),
+  }
+}
+
+function activeVersionOf(store: StoreReader, policy: EnginePolicy): ActiveVersion {
+  const { version } = store.counters()
+  return activeVersion(
+    store.version(version) ?? noVersion,
+    policy,
+    version === 0 ? [] : store.labels(version),
+  )
+}
+
+/** Three quarters of the hot memory for users, a quarter for products. */
+function hotFor(
+  { meta, names }: ActiveVersion,
+  { hotBytesMax }: EnginePolicy,
+): { users: HotUsers; products: HotProducts } {
+  const users = new HotUsers(names.length, hotBytesMax * 0.75)
+  users.version = meta.version
+  return { users, products: new HotProducts(names.length, hotBytesMax * 0.25) }
+}

@@ -1,0 +1,85 @@
+// Erasure: the user's edges, answer, labels, change events and influence go; what follows for others is emitted.
+import { csvFields } from '../codec/csv.ts'
+import { edgeWeight } from '../core/edge.ts'
+import type { PrototypeImport } from '../core/event.ts'
+import type { UserId } from '../core/ids.ts'
+import type { StoreWriter } from '../store/port.ts'
+import { movePrototypeEdges } from './publish.ts'
+import type { RecordCause, Run } from './run.ts'
+
+/** Erases `userId` as of the record consumed at `cause.position`; false when no such user is known. */
+export function eraseUser(
+  run: Run,
+  userId: UserId,
+  { cause, logOffset }: { cause: RecordCause; logOffset: number },
+): boolean {
+  const { engine, tx } = run
+  eraseQuarantined(tx, userId)
+  tx.dropPendingLabel(userId)
+  const user = tx.userIndexOf(userId)
+  if (user === undefined) return false
+  const { version } = engine.active.meta
+  const shares = engine.active.labels.get(user)
+  engine.users.forget(user)
+  const edges = [...tx.edgesOf(user)].map(({ product, edge }) => ({
+    product,
+    weight: edgeWeight(edge, engine.policy.repeat),
+  }))
+  for (const { product, weight } of edges) {
+    tx.putEdge(user, product, undefined, 0)
+    engine.shadow?.follow(userId, product, -weight)
+  }
+  engine.shadow?.forget(userId)
+  if (shares !== undefined) {
+    engine.active.labels.delete(user)
+    tx.dropLabels(version, user)
+    const moves = edges
+      .filter(({ weight }) => weight > 0)
+      .map(({ product, weight }) => ({ product, change: -weight, shares }))
+    movePrototypeEdges(run, moves, cause)
+  }
+  tx.removeChangesOf(user)
+  tx.removeUser(user)
+  tx.putTombstone(userId, {
+    position: cause.position,
+    watermarks: { ...tx.watermarks(), [cause.ref.source]: logOffset },
+  })
+  tx.addScrub({ userId, before: logOffset })
+  return true
+}
+
+/** Removes quarantined records that speak of the user, readable or not. */
+function eraseQuarantined(tx: StoreWriter, userId: string): void {
+  for (let from = 0; ; ) {
+    const page = tx.quarantinedRecords(from, 256)
+    if (page.length === 0) return
+    for (const { id, bytes } of page)
+      if (mentionsUser(Buffer.from(bytes).toString('utf8'), userId)) tx.removeQuarantined(id)
+    from = page[page.length - 1]!.id + 1
+  }
+}
+
+/** Whether a record's text is of this user: an event by its field (in CSV by a field of that value), or a control record. */
+export function mentionsUser(text: string, userId: string): boolean {
+  try {
+    const value = JSON.parse(text) as {
+      user_id?: unknown
+      kind?: string
+      userId?: string
+      set?: PrototypeImport
+    } | null
+    if (value !== null && typeof value === 'object')
+      return (
+        value.user_id === userId ||
+        (value.kind === 'erase' && value.userId === userId) ||
+        (value.kind === 'import' &&
+          value.set?.prototypes?.some((prototype) => prototype.userId === userId) === true)
+      )
+  } catch {
+    // not JSON: looked at as text below
+  }
+  const field = `"user_id":${JSON.stringify(userId)}`
+  return (
+    text.replaceAll(/\s*:\s*/g, ':').includes(field) || (csvFields(text) ?? text.split(',')).includes(userId)
+  )
+}

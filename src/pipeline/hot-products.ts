@@ -1,0 +1,59 @@
+// Published vectors kept hot: one flat array, a row a product. All of it can be read again from the store.
+import type { ProductIndex } from '../core/ids.ts'
+import type { Row } from '../core/walk.ts'
+import type { StoreReader } from '../store/port.ts'
+
+/** Bytes of a product beside its vector: its place in the map. */
+const overheadBytes = 64
+
+export class HotProducts {
+  readonly #personas: number
+  readonly #rowsMax: number
+  readonly #rows = new Map<ProductIndex, number>()
+  #values: Float64Array
+  /** Reused: a Row is valid until the next call. */
+  readonly #row: { values: Float64Array; offset: number }
+
+  constructor(personas: number, bytesMax: number) {
+    this.#personas = personas
+    this.#rowsMax = Math.max(64, Math.floor(bytesMax / (personas * 8 + overheadBytes)))
+    this.#values = new Float64Array(64 * personas)
+    this.#row = { values: this.#values, offset: 0 }
+  }
+
+  /** b̂(p), read from the store on first use; valid until the next call. */
+  published(product: ProductIndex, { store, version }: { store: StoreReader; version: number }): Row {
+    let at = this.#rows.get(product)
+    if (at === undefined) {
+      at = this.#add(product)
+      const vector = store.vector(version, product)
+      if (vector === undefined) this.#values.fill(0, at, at + this.#personas)
+      else this.#values.set(vector.published, at)
+    }
+    this.#row.values = this.#values
+    this.#row.offset = at
+    return this.#row
+  }
+
+  /** A product was published: what is hot follows. */
+  publish(product: ProductIndex, published: Float64Array): void {
+    const at = this.#rows.get(product)
+    if (at !== undefined) this.#values.set(published, at)
+  }
+
+  clear(): void {
+    this.#rows.clear()
+  }
+
+  #add(product: ProductIndex): number {
+    if (this.#rows.size >= this.#rowsMax) this.#rows.clear()
+    const at = this.#rows.size * this.#personas
+    if (at + this.#personas > this.#values.length) {
+      const grown = new Float64Array(this.#values.length * 2)
+      grown.set(this.#values)
+      this.#values = grown
+    }
+    this.#rows.set(product, at)
+    return at
+  }
+}

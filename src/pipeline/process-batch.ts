@@ -1,0 +1,173 @@
+// THE file: the stages in order, in one transaction a batch.
+//   decode → (dedupe, apply → affected → walk → decide) per record → outbox, watermark and journal with the state.
+import { isUtf8 } from 'node:buffer'
+import { decodeControl, decodeEvent, type RecordFormat } from '../codec/event.ts'
+import { unreachable } from '../core/assert.ts'
+import type { ControlRecord, RecordRef, ShopEvent } from '../core/event.ts'
+import { FatalError, InvalidRecordError, messageOf } from '../errors.ts'
+import type { RecordBatch, SourceRecord } from '../source/port.ts'
+import type { Store } from '../store/port.ts'
+import { applyEvent, type Outcome } from './apply-event.ts'
+import { type Engine, resetEngine } from './engine.ts'
+import { eraseUser } from './erase.ts'
+import type { Run } from './run.ts'
+import { writeDirty } from './run.ts'
+import { beginImport, switchCause, switchVersion } from './version.ts'
+
+/** What happened to the records of one batch, by count. */
+export type BatchCounts = {
+  records: number
+  applied: number
+  duplicates: number
+  blocked: number
+  quarantined: number
+  controls: number
+}
+
+/** Applies a batch whole: state, watermark, journal and outbox change in one transaction, or nothing does. */
+export function processBatch(
+  { store, engine }: { store: Store; engine: Engine },
+  batch: RecordBatch,
+): BatchCounts {
+  const counts: BatchCounts = {
+    records: 0,
+    applied: 0,
+    duplicates: 0,
+    blocked: 0,
+    quarantined: 0,
+    controls: 0,
+  }
+  try {
+    return store.transact((tx) => {
+      const run: Run = { engine, tx }
+      const position = tx.count.position
+      const from = tx.watermark(batch.source)
+      for (const record of batch.records) {
+        if (record.offset < from) continue // redelivered: already in the state
+        processRecord(run, record, { source: batch.source, counts })
+        counts.records++
+      }
+      writeDirty(run, false)
+      if (batch.next > from) {
+        tx.setWatermark(batch.source, batch.next)
+        tx.addJournal({ source: batch.source, from, to: batch.next, position })
+      }
+      return counts
+    })
+  } catch (error) {
+    resetEngine(engine, store)
+    throw error
+  }
+}
+
+function processRecord(
+  run: Run,
+  record: SourceRecord,
+  { source, counts }: { source: string; counts: BatchCounts },
+): void {
+  const consumed: RecordRef = { source, offset: record.offset }
+  if (record.format.kind === 'erased') {
+    run.tx.count.position++
+    return
+  }
+  if (record.format.kind === 'control') {
+    counts.controls++
+    processControl(run, decodeControl(record.text), { ref: record.ref, consumed, counts })
+    run.tx.count.position++
+    return
+  }
+  try {
+    count(counts, applyEvent(run, decode(record), { ref: record.ref, consumed }))
+  } catch (error) {
+    if (!(error instanceof InvalidRecordError)) throw error
+    quarantine(run, record, error)
+    counts.quarantined++
+  }
+  run.tx.count.position++
+}
+
+function decode(record: SourceRecord): ShopEvent {
+  if (!record.wellFormed) throw new InvalidRecordError('not valid UTF-8')
+  return decodeEvent(record.text, record.format)
+}
+
+function quarantine({ engine, tx }: Run, record: SourceRecord, error: InvalidRecordError): void {
+  if (tx.count.quarantined >= engine.policy.quarantineMax)
+    throw new FatalError(
+      `quarantine holds its ${engine.policy.quarantineMax} records: look at \`kindred quarantine list\`, mend the source, or raise KINDRED_QUARANTINE_MAX`,
+    )
+  tx.addQuarantined({
+    ...record.ref,
+    format: JSON.stringify(record.format),
+    cause: messageOf(error),
+    bytes: record.bytes(),
+  })
+}
+
+function processControl(
+  run: Run,
+  control: ControlRecord,
+  { ref, consumed, counts }: { ref: RecordRef; consumed: RecordRef; counts: BatchCounts },
+): void {
+  const { position, streamTs } = run.tx.count
+  const cause = { eventId: '', ref, ts: Math.max(0, streamTs), position }
+  switch (control.kind) {
+    case 'import':
+      return beginImport(run, { set: control.set, at: control.at })
+    case 'switch':
+      return switchVersion(run, control.version, { ...cause, eventId: switchCause(control.version) })
+    case 'erase':
+      eraseUser(run, control.userId, {
+        cause: { ...cause, eventId: `erase:${position}` },
+        logOffset: consumed.offset,
+      })
+      return
+    case 'requeue':
+      return requeue(run, control.quarantineIds, { consumed, counts })
+    default:
+      return unreachable(control)
+  }
+}
+
+/** Quarantined records are tried again, each at a position of its own; what fails again stays, with its new cause. */
+function requeue(
+  run: Run,
+  ids: readonly number[],
+  { consumed, counts }: { consumed: RecordRef; counts: BatchCounts },
+): void {
+  const { tx } = run
+  for (const id of ids) {
+    const record = tx.quarantinedRecord(id)
+    if (record === undefined) continue
+    tx.count.position++
+    try {
+      if (!isUtf8(record.bytes)) throw new InvalidRecordError('not valid UTF-8')
+      const text = Buffer.from(record.bytes).toString('utf8')
+      const event = decodeEvent(text, JSON.parse(record.format) as RecordFormat)
+      count(
+        counts,
+        applyEvent(run, event, { ref: { source: record.source, offset: record.offset }, consumed }),
+      )
+      tx.removeQuarantined(id)
+    } catch (error) {
+      if (!(error instanceof InvalidRecordError)) throw error
+      tx.updateQuarantined({ ...record, cause: messageOf(error) })
+    }
+  }
+}
+
+function count(counts: BatchCounts, outcome: Outcome): void {
+  switch (outcome) {
+    case 'applied':
+      counts.applied++
+      return
+    case 'duplicate':
+      counts.duplicates++
+      return
+    case 'blocked':
+      counts.blocked++
+      return
+    default:
+      unreachable(outcome)
+  }
+}

@@ -1,0 +1,91 @@
+// Stages affected and walk of a prototype's event: its product's vector moves; once past delta the product is
+// re-published and its buyers are re-walked, within the same event.
+import { assertWhole } from '../core/assert.ts'
+import type { ProductIndex, UserIndex } from '../core/ids.ts'
+import type { ShareList } from '../core/prototype.ts'
+import { exactVector, mustPublish, roundVector } from '../core/vector.ts'
+import { addScaled, scoreTotal } from '../core/walk.ts'
+import { newNeighbours, type VectorRow } from '../store/port.ts'
+import { decideUser } from './decide-user.ts'
+import { heat, type RecordCause, type Run } from './run.ts'
+
+const buyers = newNeighbours()
+
+/** What became of a prototype's edge: w changed by `change`, thousandths. */
+export type PrototypeMove = {
+  readonly product: ProductIndex
+  readonly change: number
+  readonly shares: ShareList
+}
+
+/**
+ * M += Δw, B += Δw·l for each edge that one record changed; what is due is re-published, and the buyers of all of it
+ * are repaired first and decided after, once each: one record makes at most one change event a user.
+ */
+export function movePrototypeEdges(run: Run, moves: Iterable<PrototypeMove>, cause: RecordCause): void {
+  const touched = new Set<UserIndex>()
+  for (const move of moves) if (moveEdge(run, move, cause)) repairBuyers(run, move.product, touched)
+  for (const user of touched) {
+    run.tx.count.rewalks++
+    decideUser(run, heat(run, user), { cause, touch: 're-walk' })
+  }
+}
+
+/** b̂new − b̂old of the product published last, and its L1 norm in units of 2⁻²⁴. */
+let shift = new Float64Array(0)
+let shiftNorm = 0
+
+/** One edge into its product's vector; true when the product was re-published (by `shift`). */
+function moveEdge(
+  { engine, tx }: Run,
+  { product, change, shares }: PrototypeMove,
+  cause: RecordCause,
+): boolean {
+  const { active, policy } = engine
+  const personas = active.names.length
+  const vector = tx.vector(active.meta.version, product) ?? newVector(personas)
+  vector.mass += change
+  for (const { persona, share } of shares) {
+    vector.b[persona]! += change * share
+    assertWhole(vector.b[persona]!, 'B(p)')
+  }
+  const exact = new Float64Array(personas)
+  exactVector({ mass: vector.mass, b: vector.b, offset: 0 }, active.policy, exact)
+  const due = mustPublish(
+    { mass: vector.mass, exact, published: vector.published, offset: 0 },
+    { ...active.policy, delta: policy.delta },
+  )
+  if (due) {
+    shift = vector.published.map((value) => -value)
+    roundVector(exact, vector.published, 0)
+    for (let c = 0; c < personas; c++) shift[c]! += vector.published[c]!
+    shiftNorm = shift.reduce((sum, value) => sum + Math.abs(value), 0)
+    vector.publishedAt = cause.position
+    engine.products.publish(product, vector.published)
+  }
+  tx.putVector(active.meta.version, product, vector)
+  return due
+}
+
+export function newVector(personas: number): VectorRow {
+  return { mass: 0, b: new Float64Array(personas), published: new Float64Array(personas), publishedAt: 0 }
+}
+
+/** Every new user who bought the product follows its publication: S += w·shift where S is hot; not hot, S is walked anew. */
+function repairBuyers(run: Run, product: ProductIndex, touched: Set<UserIndex>): void {
+  const { engine, tx } = run
+  const personas = shift.length
+  tx.buyersOf(product, buyers)
+  for (let i = 0; i < buyers.length; i++) {
+    const user = buyers.ids[i] as UserIndex
+    if (engine.active.labels.has(user)) continue
+    touched.add(user)
+    const slot = engine.users.slotOf(user)
+    if (slot === undefined) continue
+    const score = { values: engine.users.scores, offset: slot * personas }
+    addScaled(score, { values: shift, offset: 0 }, { weight: buyers.weights[i]!, personas })
+    // ||q' − q||₁ ≤ 2·||ΔS||₁ / sum(S'): both q are S over its sum
+    const total = scoreTotal(score, personas)
+    engine.users.move(slot, total > 0 ? (2 * buyers.weights[i]! * shiftNorm) / total : 2, engine.policy.delta)
+  }
+}

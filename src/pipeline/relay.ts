@@ -1,0 +1,21 @@
+// Stage relay: the outbox's flushed rows to the sinks, in order. What a crash interrupts is delivered again.
+import type { Sink } from '../sink/port.ts'
+import type { Store } from '../store/port.ts'
+
+/** Rows handed to a sink at a time. */
+const relayRowsMax = 1024
+
+/** Delivers to each sink what was committed before this call, once it is on disk. */
+export async function relay(store: Store, sinks: readonly Sink[]): Promise<void> {
+  if (sinks.length === 0) return
+  const { changes } = store.counters()
+  if (sinks.every(({ next }) => next >= changes)) return
+  await store.flushed()
+  for (const sink of sinks) {
+    while (sink.next < changes) {
+      const rows = store.changes(sink.next, Math.min(relayRowsMax, changes - sink.next))
+      if (rows.length === 0) break
+      await sink.deliver(rows)
+    }
+  }
+}

@@ -1,0 +1,140 @@
+// Composition root: the one place where adapters meet. A data directory holds the state, the log and the writer's lock.
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
+import { type Config, semanticSettings } from './config.ts'
+import { FatalError } from './errors.ts'
+import { Consumer } from './pipeline/consume.ts'
+import { createEngine, type Engine, type EnginePolicy } from './pipeline/engine.ts'
+import type { BatchCounts } from './pipeline/process-batch.ts'
+import type { Sink } from './sink/port.ts'
+import { EmbeddedLog } from './source/embedded-log.ts'
+import { openLmdb, type Settings } from './store/lmdb/environment.ts'
+import { openNamed, openNumbered } from './store/lmdb/layout.ts'
+import { type LmdbStore, openLmdbStore } from './store/lmdb/lmdb-store.ts'
+import { takeWriterLock, tryWriterLock, type WriterLock } from './store/lock.ts'
+
+export type Place = { readonly dir: string; readonly config: Config }
+
+/** The state as a reader sees it; nothing is written through it. */
+export function openReader({ dir, config }: Place): LmdbStore {
+  return openLmdbStore({ ...storeOptions({ dir, config }), readOnly: true })
+}
+
+/** The log, for appending (any process may) or consuming (the writer alone). */
+export function openLog({ dir, config }: Place): EmbeddedLog {
+  const env = openLmdb({ path: join(dir, 'log'), mapSizeBytes: mapSizeOf(config) })
+  return new EmbeddedLog({ env, blocks: openNumbered(env, 'blocks'), names: openNamed(env, 'names') })
+}
+
+/** The one writer of a directory: state, log, engine and consumer. */
+export type Profiler = AsyncDisposable & {
+  readonly store: LmdbStore
+  readonly log: EmbeddedLog
+  readonly engine: Engine
+  readonly consumer: Consumer
+}
+
+export type ProfilerOptions = Place & {
+  readonly role: string
+  /** Sinks for change events, made once the store is open. */
+  readonly sinks?: (store: LmdbStore) => readonly Sink[]
+  readonly onBatch?: (counts: BatchCounts) => void
+}
+
+/** Opens the directory as its writer, or throws LockedError when it has one. */
+export function openProfiler(options: ProfilerOptions): Profiler {
+  return openLocked(options, takeWriterLock(options.dir, options.role))
+}
+
+/** Opens the directory as its writer; undefined when it has one. */
+export function tryOpenProfiler(options: ProfilerOptions): Profiler | undefined {
+  const lock = tryWriterLock(options.dir, options.role)
+  return lock && openLocked(options, lock)
+}
+
+function openLocked({ dir, config, sinks: openSinks, onBatch }: ProfilerOptions, lock: WriterLock): Profiler {
+  const opened: { close(): Promise<unknown> }[] = []
+  try {
+    const store = openLmdbStore(storeOptions({ dir, config }))
+    opened.push(store)
+    const log = openLog({ dir, config })
+    opened.push(log)
+    log.ensureEnd(store.watermark(log.name))
+    const sinks = openSinks?.(store) ?? []
+    const engine = createEngine(enginePolicyOf(config), store)
+    const { batchSize, logRetention, changesRetention } = config
+    const consumer = new Consumer({
+      store,
+      engine,
+      log,
+      sinks,
+      batchSize,
+      logRetention,
+      changesRetention,
+      ...(onBatch ? { onBatch } : {}),
+    })
+    return {
+      store,
+      log,
+      engine,
+      consumer,
+      async [Symbol.asyncDispose]() {
+        for (const sink of sinks) await sink.close()
+        await log.close()
+        await store.close()
+        lock.release()
+      },
+    }
+  } catch (error) {
+    for (const each of opened) void each.close()
+    lock.release()
+    throw error
+  }
+}
+
+/** Throws FatalError when `dir` holds no data. */
+export function requireData(dir: string): void {
+  if (!existsSync(join(dir, 'state', 'data.mdb')))
+    throw new FatalError(
+      `${dir} holds no data of Kindred: fill it with \`kindred replay FILE --data ${dir}\`, or name another with --data`,
+    )
+}
+
+/** What the engine needs of the configuration. */
+export function enginePolicyOf(config: Config): EnginePolicy {
+  return {
+    kappa: config.kappa,
+    delta: config.delta,
+    repeat: config.weightsRepeat,
+    decision: {
+      k: config.personasHeldMax,
+      floor: config.enterFloor,
+      margin: config.exitMargin,
+      weightMin: 1000,
+      landingMassMin: config.landingMassMin,
+    },
+    sampling: {
+      walksMax: config.walksMax,
+      walksPerLook: 32,
+      halfWidthMin: 0.05,
+      landingMassMin: config.landingMassMin,
+    },
+    seed: config.seed,
+    hotBytesMax: config.hotMemoryMb * 1024 * 1024,
+    quarantineMax: config.quarantineMax,
+  }
+}
+
+function storeOptions({ dir, config }: Place) {
+  const settings: Settings = Object.fromEntries(semanticSettings.map((name) => [name, config[name]]))
+  return {
+    path: join(dir, 'state'),
+    settings,
+    mapSizeBytes: mapSizeOf(config),
+    dedupeHorizon: config.dedupeHorizon,
+  }
+}
+
+function mapSizeOf({ mapSizeGb }: Config): number {
+  return Math.floor((mapSizeGb * 2 ** 30) / 2 ** 20) * 2 ** 20
+}

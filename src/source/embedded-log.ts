@@ -1,0 +1,174 @@
+// The embedded log: an append-only sequence of records in an LMDB environment of its own. Any process may append
+// (LMDB serialises writers); the one ingest process consumes it exactly as it would a topic partition.
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Database, RootDatabase } from 'lmdb'
+import type { ControlRecord } from '../core/event.ts'
+import { type BlockInput, blockCount, decodeBlock, encodeBlock, scrubBlock } from './log-block.ts'
+import type { RecordBatch, Source, SourceRecord } from './port.ts'
+
+/** The log's name in watermarks and causes. */
+export const logName = 'log'
+
+/** How often a waiting consumer looks for records that another process appended. */
+const pollMs = 20
+/** Blocks dropped by one trim at the most: retention is paid in small pieces. */
+const trimBlocksMax = 256
+
+type NumberedTable = Database<Buffer, number>
+type NamedTable = Database<Buffer, string>
+export type LogTables = {
+  readonly env: RootDatabase
+  readonly blocks: NumberedTable
+  readonly names: NamedTable
+}
+
+/** A position in what a producer reads (a file's lines): appended with the records, so that it resumes exactly. */
+export type ProducerMark = { readonly name: string; readonly next: number; readonly finished?: boolean }
+export type ProducerState = { readonly next: number; readonly finished: boolean }
+
+export class EmbeddedLog implements Source {
+  readonly name = logName
+  readonly #tables: LogTables
+  /** The block read last: consuming goes on in it, and from it to its neighbour. */
+  #block: { first: number; records: SourceRecord[] } = { first: 0, records: [] }
+
+  constructor(tables: LogTables) {
+    this.#tables = tables
+  }
+
+  /** Offset of the next record to be appended. */
+  get end(): number {
+    return this.#number('end')
+  }
+
+  /** Appends whole: records and the producer's mark in one transaction. Durable once `flushed` resolves. */
+  append(blocks: readonly BlockInput[], mark?: ProducerMark): { first: number; next: number } {
+    return this.#tables.env.transactionSync(() => {
+      const first = this.end
+      let next = first
+      for (const block of blocks) {
+        if (block.records.length === 0) continue
+        this.#tables.blocks.put(next, encodeBlock(block))
+        next += block.records.length
+      }
+      this.#setNumber('end', next)
+      if (mark !== undefined) {
+        const state: ProducerState = { next: mark.next, finished: mark.finished ?? false }
+        this.#tables.names.put(`producer:${mark.name}`, Buffer.from(JSON.stringify(state)))
+      }
+      return { first, next }
+    })
+  }
+
+  appendControl(control: ControlRecord): { first: number; next: number } {
+    return this.append([{ format: { kind: 'control' }, records: [Buffer.from(JSON.stringify(control))] }])
+  }
+
+  producer(name: string): ProducerState {
+    const bytes = this.#tables.names.get(`producer:${name}`)
+    return bytes === undefined
+      ? { next: 0, finished: false }
+      : (JSON.parse(bytes.toString('utf8')) as ProducerState)
+  }
+
+  async flushed(): Promise<void> {
+    await this.#tables.env.flushed
+  }
+
+  read(from: number, recordsMax: number): RecordBatch | undefined {
+    const records: SourceRecord[] = []
+    let next = from
+    while (records.length < recordsMax && this.#load(next)) {
+      const { first, records: block } = this.#block
+      const taken = block.slice(next - first, next - first + recordsMax - records.length)
+      for (const record of taken) records.push(record)
+      next += taken.length
+    }
+    return records.length === 0 ? undefined : { source: logName, records, next }
+  }
+
+  async wait(from: number, signal: AbortSignal): Promise<void> {
+    while (!signal.aborted && this.end <= from)
+      await sleep(pollMs, undefined, { signal }).catch(() => undefined)
+  }
+
+  /** Drops whole blocks below `before`: what is dropped must have been consumed. */
+  trim(before: number): void {
+    if (before <= this.#number('begin')) return
+    this.#tables.env.transactionSync(() => {
+      let begin = this.#number('begin')
+      for (let dropped = 0; dropped < trimBlocksMax; dropped++) {
+        const block = this.#tables.blocks.getBinaryFast(begin)
+        const next = block === undefined ? this.#firstBlock(begin) : begin + blockCount(block)
+        if (next === undefined || next > before) break
+        this.#tables.blocks.remove(begin)
+        begin = next
+      }
+      this.#setNumber('begin', begin)
+    })
+  }
+
+  /**
+   * After a power loss the log may have lost records that the state has applied (they are flushed apart): offsets go on
+   * behind the state's watermark, so that no new record takes the place of an applied one.
+   */
+  ensureEnd(watermark: number): void {
+    if (this.end >= watermark) return
+    this.#tables.env.transactionSync(() => this.#setNumber('end', Math.max(this.end, watermark)))
+  }
+
+  /** Removes the bytes of the records below `before` that `erase` picks; their offsets stay. Returns how many blocks changed. */
+  scrub(before: number, erase: (record: SourceRecord) => boolean): number {
+    this.#block = { first: 0, records: [] }
+    return this.#tables.env.transactionSync(() => {
+      let changed = 0
+      for (const first of [...this.#tables.blocks.getKeys({ start: 0, end: before })]) {
+        const scrubbed = scrubBlock(this.#tables.blocks.get(first)!, { first, logName }, erase)
+        if (scrubbed === undefined) continue
+        this.#tables.blocks.put(first, scrubbed)
+        changed++
+      }
+      return changed
+    })
+  }
+
+  async close(): Promise<void> {
+    await this.#tables.env.close()
+  }
+
+  /** Makes the block that holds `offset` current; false when there is none. */
+  #load(offset: number): boolean {
+    const { first, records } = this.#block
+    if (offset >= first && offset < first + records.length) return true
+    const start = this.#tables.blocks.getBinaryFast(offset) === undefined ? this.#blockBefore(offset) : offset
+    const found = start ?? this.#firstBlock(offset)
+    if (found === undefined) return false
+    const block = this.#tables.blocks.get(found)!
+    const decoded = decodeBlock(block, { first: found, logName })
+    if (offset >= found + decoded.length || found > offset) return false
+    this.#block = { first: found, records: decoded }
+    return true
+  }
+
+  #blockBefore(offset: number): number | undefined {
+    for (const key of this.#tables.blocks.getKeys({ start: offset, end: 0, reverse: true, limit: 1 }))
+      return key
+    return undefined
+  }
+
+  #firstBlock(from: number): number | undefined {
+    for (const key of this.#tables.blocks.getKeys({ start: from, end: Number.MAX_SAFE_INTEGER, limit: 1 }))
+      return key
+    return undefined
+  }
+
+  #number(name: string): number {
+    return this.#tables.names.getBinaryFast(name)?.readDoubleLE(0) ?? 0
+  }
+
+  #setNumber(name: string, value: number): void {
+    const bytes = Buffer.allocUnsafe(8)
+    bytes.writeDoubleLE(value, 0)
+    this.#tables.names.put(name, bytes)
+  }
+}

@@ -1,0 +1,94 @@
+// The key layout of the LMDB store, as one table, and its binary keys.
+import type { Database, RootDatabase } from 'lmdb'
+
+/** The layout's number; a store of another number is refused, or migrated (migrations.ts). */
+export const schemaVersion = 1
+
+/**
+ * | table         | key                  | value                                                               |
+ * |---------------|----------------------|---------------------------------------------------------------------|
+ * | meta          | name                 | JSON: schema, settings, counters, pending import                    |
+ * | user_ids      | user id, UTF-8       | user index, u32                                                     |
+ * | users         | user index           | the answer row (rows.ts)                                            |
+ * | product_ids   | product id, UTF-8    | product index, u32                                                  |
+ * | products      | product index        | product id, title, category                                         |
+ * | edges         | (user, product)      | net quantity, counts, times, slot in either list: 44 bytes          |
+ * | user_products | (user, chunk)        | slots of (product u32, weight u16), 320 a chunk; chunk 0: length    |
+ * | product_users | (product, chunk)     | slots of (user u32, weight u16), likewise                           |
+ * | vectors       | (version, product)   | M, published at, B, b̂                                               |
+ * | versions      | version              | JSON: personas, hash, share sums                                    |
+ * | labels        | (version, user)      | label shares (version 0: of the pending import, by ordinal)         |
+ * | seen          | position / 64        | 64 × 16 bytes: hashes of event ids                                  |
+ * | watermarks    | source name          | next offset, f64                                                    |
+ * | journal       | ordinal              | JSON: source, offset range, position                                |
+ * | outbox        | change number        | user index u32, change event as JSON                                |
+ * | quarantine    | id                   | JSON header, original bytes                                         |
+ * | sinks         | sink name            | JSON: next change number                                            |
+ * | tombstones    | keyed hash of a user | JSON: position, watermarks                                          |
+ * | scrubs        | ordinal              | JSON: user id, log offset                                           |
+ *
+ * (a, b) is a 53-bit number a · 2²⁶ + b, stored as 8 bytes, big end first, so that it sorts by a, then b.
+ */
+export const tableNames = [
+  'users',
+  'products',
+  'edges',
+  'user_products',
+  'product_users',
+  'vectors',
+  'versions',
+  'labels',
+  'seen',
+  'journal',
+  'outbox',
+  'quarantine',
+  'scrubs',
+] as const
+export const namedTables = ['meta', 'user_ids', 'product_ids', 'watermarks', 'sinks', 'tombstones'] as const
+
+const half = 2 ** 26
+
+/** The key (a, b), b < 2²⁶. */
+export function pair(a: number, b: number): number {
+  return a * half + b
+}
+export function firstOf(key: number): number {
+  return Math.floor(key / half)
+}
+export function secondOf(key: number): number {
+  return key % half
+}
+
+type KeyBuffer = Buffer & { dataView?: DataView }
+
+const numberKeys = {
+  writeKey(key: number, target: KeyBuffer, start: number): number {
+    target.dataView ??= new DataView(target.buffer, target.byteOffset, target.length)
+    target.dataView.setUint32(start, Math.floor(key / 2 ** 32))
+    target.dataView.setUint32(start + 4, key % 2 ** 32)
+    return start + 8
+  },
+  readKey(target: KeyBuffer, start: number): number {
+    target.dataView ??= new DataView(target.buffer, target.byteOffset, target.length)
+    return target.dataView.getUint32(start) * 2 ** 32 + target.dataView.getUint32(start + 4)
+  },
+}
+
+const textKeys = {
+  writeKey(key: string, target: Buffer, start: number): number {
+    return start + target.write(key, start, 'utf8')
+  },
+  readKey(target: Buffer, start: number, end: number): string {
+    return target.toString('utf8', start, end)
+  },
+}
+
+/** A table with whole-number keys below 2⁵³ and binary values. */
+export function openNumbered(env: RootDatabase, name: string): Database<Buffer, number> {
+  return env.openDB({ name, encoding: 'binary', keyEncoder: numberKeys } as never)
+}
+
+/** A table with text keys (raw UTF-8) and binary values. */
+export function openNamed(env: RootDatabase, name: string): Database<Buffer, string> {
+  return env.openDB({ name, encoding: 'binary', keyEncoder: textKeys } as never)
+}

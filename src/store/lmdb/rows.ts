@@ -1,0 +1,166 @@
+// Binary forms of the rows: fixed little-endian layouts, so that reading one costs a copy and no parser.
+import type { Edge } from '../../core/edge.ts'
+import type { ProductId, UserId } from '../../core/ids.ts'
+import { methods, statuses } from '../../core/persona.ts'
+import type { ShareList } from '../../core/prototype.ts'
+import type { ProductRow, QuarantinedRecord, UserRow, VectorRow } from '../port.ts'
+
+const userHeader = 64
+
+/** status u8, method u8, scores u16, held u16, id bytes u16, version, sequence u32, five f64, then the lists and the id. */
+export function encodeUser(row: UserRow): Buffer {
+  const idBytes = Buffer.byteLength(row.userId)
+  const buffer = Buffer.allocUnsafe(userHeader + row.scores.length * 8 + row.held.length * 10 + idBytes)
+  buffer.writeUInt8(statuses.indexOf(row.status), 0)
+  buffer.writeUInt8(methods.indexOf(row.method), 1)
+  buffer.writeUInt16LE(row.scores.length, 2)
+  buffer.writeUInt16LE(row.held.length, 4)
+  buffer.writeUInt16LE(idBytes, 6)
+  buffer.writeUInt32LE(row.version, 8)
+  buffer.writeUInt32LE(row.sequence, 12)
+  buffer.writeInt32LE(row.primary, 16)
+  buffer.writeInt32LE(0, 20)
+  buffer.writeDoubleLE(row.weight, 24)
+  buffer.writeDoubleLE(row.scoreWeight, 32)
+  buffer.writeDoubleLE(row.position, 40)
+  buffer.writeDoubleLE(row.halfWidth, 48)
+  buffer.fill(0, 56, userHeader)
+  let at = userHeader
+  for (let c = 0; c < row.scores.length; c++, at += 8) buffer.writeDoubleLE(row.scores[c]!, at)
+  for (const { persona, since } of row.held) {
+    buffer.writeUInt16LE(persona, at)
+    buffer.writeDoubleLE(since, at + 2)
+    at += 10
+  }
+  buffer.write(row.userId, at, 'utf8')
+  return buffer
+}
+
+export function decodeUser(buffer: Buffer): UserRow {
+  const scores = new Float64Array(buffer.readUInt16LE(2))
+  let at = userHeader
+  for (let c = 0; c < scores.length; c++, at += 8) scores[c] = buffer.readDoubleLE(at)
+  const held: { persona: number; since: number }[] = []
+  for (let n = buffer.readUInt16LE(4); n > 0; n--, at += 10)
+    held.push({ persona: buffer.readUInt16LE(at), since: buffer.readDoubleLE(at + 2) })
+  return {
+    userId: buffer.toString('utf8', at, at + buffer.readUInt16LE(6)) as UserId,
+    status: statuses[buffer.readUInt8(0)]!,
+    method: methods[buffer.readUInt8(1)]!,
+    version: buffer.readUInt32LE(8),
+    sequence: buffer.readUInt32LE(12),
+    weight: buffer.readDoubleLE(24),
+    scoreWeight: buffer.readDoubleLE(32),
+    scores,
+    held,
+    primary: buffer.readInt32LE(16),
+    position: buffer.readDoubleLE(40),
+    halfWidth: buffer.readDoubleLE(48),
+  }
+}
+
+/** A product as JSON: [id, title, category]. */
+export function encodeProduct({ productId, title, category }: ProductRow): Buffer {
+  return Buffer.from(JSON.stringify([productId, title ?? null, category ?? null]))
+}
+
+export function decodeProduct(buffer: Buffer): ProductRow {
+  const [productId, title, category] = JSON.parse(buffer.toString('utf8')) as [
+    ProductId,
+    string | null,
+    string | null,
+  ]
+  return { productId, title: title ?? undefined, category: category ?? undefined }
+}
+
+export const edgeBytes = 44
+/** A slot that says: not in the lists. */
+export const noSlot = 2 ** 32 - 1
+export type StoredEdge = { readonly edge: Edge; userSlot: number; productSlot: number }
+
+export function encodeEdge({ edge, userSlot, productSlot }: StoredEdge): Buffer {
+  const buffer = Buffer.allocUnsafe(edgeBytes)
+  buffer.writeDoubleLE(edge.net, 0)
+  buffer.writeDoubleLE(edge.firstTs, 8)
+  buffer.writeDoubleLE(edge.lastTs, 16)
+  buffer.writeUInt32LE(edge.views, 24)
+  buffer.writeUInt32LE(edge.carts, 28)
+  buffer.writeUInt32LE(edge.reviews, 32)
+  buffer.writeUInt32LE(userSlot, 36)
+  buffer.writeUInt32LE(productSlot, 40)
+  return buffer
+}
+
+export function decodeEdge(buffer: Buffer): StoredEdge {
+  return {
+    edge: {
+      net: buffer.readDoubleLE(0),
+      views: buffer.readUInt32LE(24),
+      carts: buffer.readUInt32LE(28),
+      reviews: buffer.readUInt32LE(32),
+      firstTs: buffer.readDoubleLE(8),
+      lastTs: buffer.readDoubleLE(16),
+    },
+    userSlot: buffer.readUInt32LE(36),
+    productSlot: buffer.readUInt32LE(40),
+  }
+}
+
+/** M f64, published at f64, B (C × f64), b̂ (C × u32). */
+export function encodeVector({ mass, b, published, publishedAt }: VectorRow): Buffer {
+  const buffer = Buffer.allocUnsafe(16 + b.length * 12)
+  buffer.writeDoubleLE(mass, 0)
+  buffer.writeDoubleLE(publishedAt, 8)
+  for (let c = 0; c < b.length; c++) {
+    buffer.writeDoubleLE(b[c]!, 16 + c * 8)
+    buffer.writeUInt32LE(published[c]!, 16 + b.length * 8 + c * 4)
+  }
+  return buffer
+}
+
+export function decodeVector(buffer: Buffer): VectorRow {
+  const personas = (buffer.length - 16) / 12
+  const b = new Float64Array(personas)
+  const published = new Float64Array(personas)
+  for (let c = 0; c < personas; c++) {
+    b[c] = buffer.readDoubleLE(16 + c * 8)
+    published[c] = buffer.readUInt32LE(16 + personas * 8 + c * 4)
+  }
+  return { mass: buffer.readDoubleLE(0), publishedAt: buffer.readDoubleLE(8), b, published }
+}
+
+export function encodeShares(shares: ShareList): Buffer {
+  const buffer = Buffer.allocUnsafe(shares.length * 6)
+  shares.forEach(({ persona, share }, i) => {
+    buffer.writeUInt16LE(persona, i * 6)
+    buffer.writeUInt32LE(share, i * 6 + 2)
+  })
+  return buffer
+}
+
+export function decodeShares(buffer: Buffer, from = 0): ShareList {
+  const shares: { persona: number; share: number }[] = []
+  for (let at = from; at < buffer.length; at += 6)
+    shares.push({ persona: buffer.readUInt16LE(at), share: buffer.readUInt32LE(at + 2) })
+  return shares
+}
+
+/** JSON header, its length before it (u32), the record's bytes behind it. */
+export function encodeQuarantined({
+  source,
+  offset,
+  format,
+  cause,
+  bytes,
+}: Omit<QuarantinedRecord, 'id'>): Buffer {
+  const header = Buffer.from(JSON.stringify({ source, offset, format, cause }))
+  const length = Buffer.allocUnsafe(4)
+  length.writeUInt32LE(header.length)
+  return Buffer.concat([length, header, bytes])
+}
+
+export function decodeQuarantined(id: number, buffer: Buffer): QuarantinedRecord {
+  const end = 4 + buffer.readUInt32LE(0)
+  const header = JSON.parse(buffer.toString('utf8', 4, end)) as Omit<QuarantinedRecord, 'id' | 'bytes'>
+  return { id, ...header, bytes: Buffer.from(buffer.subarray(end)) }
+}

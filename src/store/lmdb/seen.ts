@@ -1,0 +1,126 @@
+// Dedupe of event ids: 128-bit hashes appended by position, found through an index of fingerprints in memory.
+// The table is the truth: a fingerprint only says where to look, so a collision of fingerprints costs one read.
+import { hash } from 'node:crypto'
+import type { Table } from './table.ts'
+
+const hashBytes = 16
+const blockPositions = 64
+/** The index is rebuilt with the live entries when this full. */
+const loadMax = 0.6
+
+export class SeenIds {
+  readonly #table: Table
+  readonly #horizon: number
+  /** Open addressing: fingerprint (never 0; 0 is an empty place) and low 32 bits of the position of each remembered id. */
+  #prints = new Uint32Array(0)
+  #positions = new Uint32Array(0)
+  #used = 0
+  #loaded = false
+
+  constructor(table: Table, horizon: number) {
+    this.#table = table
+    this.#horizon = horizon
+  }
+
+  /** Reads the remembered ids of the last `horizon` positions before `position`. */
+  load(position: number): void {
+    this.#reserve(1024)
+    this.#used = 0
+    for (let block = this.#firstBlock(position); block * blockPositions < position; block++) {
+      const bytes = this.#table.get(block)
+      if (bytes === undefined) continue
+      for (let i = 0; (i + 1) * hashBytes <= bytes.length; i++) {
+        const print = bytes.readUInt32LE(i * hashBytes)
+        if (print !== 0) this.#insert(print, block * blockPositions + i)
+      }
+    }
+    this.#loaded = true
+  }
+
+  /** Forgets the index (a transaction was undone); it is read again when next needed. */
+  unload(): void {
+    this.#loaded = false
+  }
+
+  /** True when `eventId` was remembered within the horizon; else remembers it at `position`. */
+  seenBefore(eventId: string, position: number): boolean {
+    if (!this.#loaded) this.load(position)
+    const digest = hash('sha256', eventId, 'buffer').subarray(0, hashBytes)
+    if (digest.readUInt32LE(0) === 0) digest[0] = 1 // 0 marks a position without an id
+    const print = digest.readUInt32LE(0)
+    if (this.#find(digest, position)) return true
+    this.#insert(print, position)
+    const slot = position % blockPositions
+    const block = this.#table.edit(Math.floor(position / blockPositions), (slot + 1) * hashBytes)
+    digest.copy(block, slot * hashBytes)
+    return false
+  }
+
+  /** Drops blocks that lie wholly behind the horizon. */
+  trim(position: number): void {
+    const end = this.#firstBlock(position)
+    if (end === 0) return
+    for (const key of [...this.#table.keys(0, end)].slice(0, blockPositions)) this.#table.remove(key)
+  }
+
+  #firstBlock(position: number): number {
+    return Math.floor(Math.max(0, position - this.#horizon) / blockPositions)
+  }
+
+  #find(digest: Buffer, position: number): boolean {
+    const print = digest.readUInt32LE(0)
+    const mask = this.#prints.length - 1
+    for (let at = print & mask; this.#prints[at] !== 0; at = (at + 1) & mask) {
+      if (this.#prints[at] !== print) continue
+      const age = (position - this.#positions[at]!) >>> 0 // positions lie less than 2³² apart
+      if (age <= this.#horizon && this.#holds(digest, position - age)) return true
+    }
+    return false
+  }
+
+  #holds(digest: Buffer, position: number): boolean {
+    const block = this.#table.get(Math.floor(position / blockPositions))
+    const from = (position % blockPositions) * hashBytes
+    return (
+      block !== undefined &&
+      block.length >= from + hashBytes &&
+      digest.compare(block, from, from + hashBytes) === 0
+    )
+  }
+
+  #insert(print: number, position: number): void {
+    if (this.#used >= this.#prints.length * loadMax) this.#rebuild(position)
+    const mask = this.#prints.length - 1
+    let at = print & mask
+    while (this.#prints[at] !== 0) at = (at + 1) & mask
+    this.#prints[at] = print
+    this.#positions[at] = position
+    this.#used++
+  }
+
+  /** Keeps what is within the horizon, with room to double. */
+  #rebuild(position: number): void {
+    const prints = this.#prints
+    const positions = this.#positions
+    const live = (i: number) => prints[i] !== 0 && (position - positions[i]!) >>> 0 <= this.#horizon
+    let count = 0
+    for (let i = 0; i < positions.length; i++) if (live(i)) count++
+    this.#reserve(Math.max(1024, count * 2))
+    this.#used = 0
+    for (let i = 0; i < positions.length; i++) {
+      if (!live(i)) continue
+      const mask = this.#prints.length - 1
+      let at = prints[i]! & mask
+      while (this.#prints[at] !== 0) at = (at + 1) & mask
+      this.#prints[at] = prints[i]!
+      this.#positions[at] = positions[i]!
+      this.#used++
+    }
+  }
+
+  #reserve(entries: number): void {
+    const size = 2 ** Math.ceil(Math.log2(entries / loadMax + 1))
+    this.#prints = new Uint32Array(size)
+    this.#positions = new Uint32Array(size)
+  }
+}

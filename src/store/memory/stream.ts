@@ -1,0 +1,55 @@
+// Where the stream stands, in memory: dedupe, watermarks, the commit journal, change rows and who has read them.
+import type { ChangeRow, JournalEntry, SinkCursor, StoreWriter } from '../port.ts'
+import { SeenIds } from './seen.ts'
+import { type MemoryState, page, type UndoLog } from './undo.ts'
+
+export function streamPart(state: MemoryState, { dedupeHorizon }: { dedupeHorizon: number }) {
+  const { undo } = state
+  const seen = new SeenIds(undo, dedupeHorizon)
+  const watermarks = new Map<string, number>()
+  const cursors = new Map<string, SinkCursor>()
+  return {
+    seenBefore: (eventId, position) => seen.seenBefore(eventId, position),
+    watermark: (source) => watermarks.get(source) ?? 0,
+    watermarks: () => Object.fromEntries(watermarks),
+    setWatermark: (source, next) => undo.set(watermarks, source, next),
+    sinkCursor: (name) => cursors.get(name),
+    setSinkCursor: (name, cursor) => undo.set(cursors, name, Object.freeze({ ...cursor })),
+    ...journalPart(undo),
+    ...changesPart(state),
+  } satisfies Partial<StoreWriter>
+}
+
+function journalPart(undo: UndoLog) {
+  const entries: JournalEntry[] = []
+  return {
+    journal: () => [...entries],
+    /** An entry that goes on where the last one ends, in the same source, extends it. */
+    addJournal(entry) {
+      const last = entries.at(-1)
+      const goesOn = last !== undefined && last.source === entry.source && last.to === entry.from
+      if (goesOn) entries.pop()
+      entries.push(Object.freeze(goesOn ? { ...last, to: entry.to } : { ...entry }))
+      undo.add(() => {
+        entries.pop()
+        if (goesOn) entries.push(last)
+      })
+    },
+  } satisfies Partial<StoreWriter>
+}
+
+function changesPart({ undo, count }: MemoryState) {
+  const rows = new Map<number, ChangeRow>()
+  function removeWhere(test: (row: ChangeRow) => boolean): void {
+    for (const row of [...rows.values()]) if (test(row)) undo.set(rows, row.number, undefined)
+  }
+  return {
+    changes: (from, limit) => page(rows, { from, end: count.changes, limit }),
+    addChange(userIndex, json) {
+      const number = count.changes++
+      undo.set(rows, number, Object.freeze({ number, userIndex, json }))
+    },
+    removeChangesOf: (user) => removeWhere(({ userIndex }) => userIndex === user),
+    trimChanges: (before) => removeWhere(({ number }) => number < before),
+  } satisfies Partial<StoreWriter>
+}

@@ -1,0 +1,5 @@
+declare module 'fs-native-extensions' {
+  /** Takes an exclusive advisory lock of the whole file without waiting; the kernel releases it with the process. */
+  export function tryLock(fd: number): boolean
+  export function unlock(fd: number): void
+}

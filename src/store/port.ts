@@ -1,0 +1,210 @@
+// Port of the store: the state of the graph and of the stream, changed by one transaction a batch.
+// Callers may rely on: a transaction is applied whole or not at all (a throw undoes it); reads inside it see its own
+// writes; reads outside it see one committed state for as long as the calling code does not await.
+import type { Edge } from '../core/edge.ts'
+import type { EventId, ProductId, ProductIndex, UserId, UserIndex } from '../core/ids.ts'
+import type { Method, Status } from '../core/persona.ts'
+import type { PrototypeVersion, ShareList } from '../core/prototype.ts'
+import type { Rng } from '../core/rng.ts'
+import type { WalkEdge } from '../core/sampled-walk.ts'
+
+/** Live edges (w > 0) of one node into reusable memory: [0, length) of both arrays; order is slot order. */
+export type Neighbours = { length: number; ids: Uint32Array; weights: Uint16Array }
+
+/**
+ * The answer held for one user: what a lookup reads, in one row, and what the engine continues from.
+ * `scores` has C entries of the row's version: exact method: S(u), with `scoreWeight` W(u); sampled: sum of b̂ over
+ * walks, with `scoreWeight` the number of walks; prototype: label shares; none: empty. q = scores / sum(scores).
+ */
+export type UserRow = {
+  readonly userId: UserId
+  readonly status: Status
+  readonly method: Method
+  readonly version: number
+  readonly sequence: number
+  /** W(u), thousandths. */
+  readonly weight: number
+  readonly scoreWeight: number
+  readonly scores: Float64Array
+  /** Held personas by index, with stream time (ms) since when. */
+  readonly held: readonly { readonly persona: number; readonly since: number }[]
+  /** Index of the primary persona, −1 for none. */
+  readonly primary: number
+  /** Position after which the row was written; exact scores are S(u) as of then. */
+  readonly position: number
+  /** Widest 95 % interval of a sampled q, ±; 0 otherwise. */
+  readonly halfWidth: number
+}
+
+export type ProductRow = {
+  readonly productId: ProductId
+  readonly title: string | undefined
+  readonly category: string | undefined
+}
+
+/** A product's vector in one version: M(p) thousandths, B(p) in thousandths × 2⁻²⁰, b̂(p) in 2⁻²⁴ (C entries each). */
+export type VectorRow = { mass: number; b: Float64Array; published: Float64Array; publishedAt: number }
+
+export type Counters = {
+  /** Known users, products, and live edges now. */
+  users: number
+  products: number
+  edges: number
+  /** Indices given so far; indices are never given again. */
+  userIndices: number
+  productIndices: number
+  /** Records consumed over all sources, in commit order: the position of the next record. */
+  position: number
+  /** Greatest event time applied, ms; −1 before the first. */
+  streamTs: number
+  /** Change events written so far: the number of the next. */
+  changes: number
+  /** Quarantined records so far: the id of the next. */
+  quarantineIds: number
+  /** Records in quarantine now. */
+  quarantined: number
+  /** Active prototype-set version; 0 before the first. */
+  version: number
+  /** Users whose walk was computed or repaired so far. */
+  rewalks: number
+}
+
+export type JournalEntry = {
+  readonly source: string
+  readonly from: number
+  readonly to: number
+  readonly position: number
+}
+export type ChangeRow = { readonly number: number; readonly userIndex: UserIndex; readonly json: string }
+export type QuarantinedRecord = {
+  readonly id: number
+  readonly source: string
+  readonly offset: number
+  readonly format: string
+  readonly cause: string
+  readonly bytes: Uint8Array
+}
+/** An erased user, by keyed hash: records below these watermarks are theirs of before, and stay blocked. */
+export type Tombstone = { readonly position: number; readonly watermarks: Readonly<Record<string, number>> }
+export type SinkCursor = { readonly next: number }
+/** Bytes of an erased user still to be removed from the embedded log, below this offset. */
+export type Scrub = { readonly userId: string; readonly before: number }
+/** A version imported and not yet switched to; the id by which its shadow is built. */
+export type PendingImport = { readonly version: PrototypeVersion; readonly at: number | undefined }
+
+export type StoreReader = {
+  counters(): Readonly<Counters>
+  userIndexOf(userId: string): UserIndex | undefined
+  user(user: UserIndex): UserRow | undefined
+  /** Indices of known users, ascending. */
+  users(): Iterable<UserIndex>
+  productIndexOf(productId: string): ProductIndex | undefined
+  product(product: ProductIndex): ProductRow | undefined
+  products(): Iterable<ProductIndex>
+  edge(user: UserIndex, product: ProductIndex): Edge | undefined
+  /** Every stored edge of a user, live or not. */
+  edgesOf(user: UserIndex): Iterable<{ product: ProductIndex; edge: Edge }>
+  productsOf(user: UserIndex, into: Neighbours): void
+  buyersOf(product: ProductIndex, into: Neighbours): void
+  userDegree(user: UserIndex): number
+  productDegree(product: ProductIndex): number
+  /** The live edge at `slot` of the list, O(1) at any degree. */
+  productAt(user: UserIndex, slot: number, into: WalkEdge): void
+  userAt(product: ProductIndex, slot: number, into: WalkEdge): void
+  /** A live edge drawn evenly, O(1) at any degree; false when there is none. */
+  drawProduct(user: UserIndex, rng: Rng, into: WalkEdge): boolean
+  drawUser(product: ProductIndex, rng: Rng, into: WalkEdge): boolean
+  vector(version: number, product: ProductIndex): VectorRow | undefined
+  version(version: number): PrototypeVersion | undefined
+  pendingImport(): PendingImport | undefined
+  labels(version: number): Iterable<{ userIndex: UserIndex; shares: ShareList }>
+  pendingLabels(): Iterable<{ userId: UserId; shares: ShareList }>
+  watermark(source: string): number
+  watermarks(): Readonly<Record<string, number>>
+  journal(): Iterable<JournalEntry>
+  /** Change rows from number `from`, ascending, `limit` at the most. */
+  changes(from: number, limit: number): ChangeRow[]
+  sinkCursor(name: string): SinkCursor | undefined
+  quarantinedRecords(from: number, limit: number): QuarantinedRecord[]
+  quarantinedRecord(id: number): QuarantinedRecord | undefined
+  tombstone(userId: string): Tombstone | undefined
+  tombstoneCount(): number
+  scrubs(): { id: number; scrub: Scrub }[]
+}
+
+export type StoreWriter = StoreReader & {
+  /** The counters, to be changed in place; kept with the transaction. */
+  readonly count: Counters
+  addUser(userId: UserId): UserIndex
+  putUser(user: UserIndex, row: UserRow): void
+  addProduct(row: ProductRow): ProductIndex
+  putProduct(product: ProductIndex, row: ProductRow): void
+  /** Sets an edge and its weight in both lists; weight 0 leaves the lists, undefined removes the edge. */
+  putEdge(user: UserIndex, product: ProductIndex, edge: Edge | undefined, weight: number): void
+  putVector(version: number, product: ProductIndex, row: VectorRow): void
+  dropVersion(version: number): void
+  putVersion(version: PrototypeVersion): void
+  putLabels(version: number, user: UserIndex, shares: ShareList): void
+  dropLabels(version: number, user: UserIndex): void
+  putPendingImport(pending: PendingImport, labels: Iterable<{ userId: UserId; shares: ShareList }>): void
+  dropPendingLabel(userId: string): void
+  dropPendingImport(): void
+  /** Removes a user's row and id; their edges and labels are removed before, one by one. */
+  removeUser(user: UserIndex): void
+  /** Remembers an event id as of `position`; true when it was already remembered within the horizon. */
+  seenBefore(eventId: EventId, position: number): boolean
+  setWatermark(source: string, next: number): void
+  addJournal(entry: JournalEntry): void
+  addChange(userIndex: UserIndex, json: string): void
+  removeChangesOf(user: UserIndex): void
+  /** Drops change rows below `before`. */
+  trimChanges(before: number): void
+  setSinkCursor(name: string, cursor: SinkCursor): void
+  addQuarantined(record: Omit<QuarantinedRecord, 'id'>): number
+  updateQuarantined(record: QuarantinedRecord): void
+  removeQuarantined(id: number): void
+  putTombstone(userId: string, tombstone: Tombstone): void
+  addScrub(scrub: Scrub): void
+  removeScrub(id: number): void
+}
+
+export type Store = StoreReader & {
+  /** Runs `change` in one transaction, synchronously; what it throws undoes everything and is thrown on. */
+  transact<T>(change: (tx: StoreWriter) => T): T
+  /** Resolves when every commit so far is on disk. */
+  flushed(): Promise<void>
+  close(): Promise<void>
+}
+
+export function newNeighbours(): Neighbours {
+  return { length: 0, ids: new Uint32Array(1024), weights: new Uint16Array(1024) }
+}
+
+/** Room for `capacity` entries, keeping what is there. */
+export function ensureCapacity(list: Neighbours, capacity: number): void {
+  if (list.ids.length >= capacity) return
+  const size = Math.max(capacity, list.ids.length * 2)
+  const ids = new Uint32Array(size)
+  const weights = new Uint16Array(size)
+  ids.set(list.ids)
+  weights.set(list.weights)
+  list.ids = ids
+  list.weights = weights
+}
+
+export function emptyCounters(): Counters {
+  return {
+    users: 0,
+    products: 0,
+    edges: 0,
+    userIndices: 0,
+    productIndices: 0,
+    position: 0,
+    streamTs: -1,
+    changes: 0,
+    quarantineIds: 0,
+    quarantined: 0,
+    version: 0,
+    rewalks: 0,
+  }
+}

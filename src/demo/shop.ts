@@ -83,6 +83,8 @@ const PURCHASES_SPREAD = 1.15
 const PURCHASES_MAX = 160
 /** Chance that the next purchase goes into the same order. */
 const SAME_ORDER = 0.45
+/** How sharply tastes differ: 0 nobody has one, 1 as the catalogue says; here shoppers are choosier than that. */
+const TASTE = 1.6
 /** Chance that a purchase is a staple bought before. */
 const REPEAT = 0.12
 /** Chance that a purchase has nothing to do with the shopper: a gift, a whim. */
@@ -146,7 +148,9 @@ export function generateShop(options: { seed: number; shoppers?: number }): Demo
 
 const baseRates = cumulate(PERSONA_KEYS.map((key) => BASE_RATES[key]))
 const driftRates = byPersona((from) => cumulate(PERSONA_KEYS.map((to) => DRIFTS[from][to] ?? 0)))
-const tastes = byPersona((key) => cumulate(CATALOGUE.map((p) => p.popularity * (p.affinity[key] ?? 1))))
+const tastes = byPersona((key) =>
+  cumulate(CATALOGUE.map((p) => p.popularity * (p.affinity[key] ?? 1) ** TASTE)),
+)
 const anyTaste = cumulate(CATALOGUE.map((product) => product.popularity))
 const hours = cumulate(HOUR_WEIGHTS)
 

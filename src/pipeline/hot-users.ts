@@ -6,43 +6,51 @@ import { type Method, methods, type Status, statuses } from '../core/persona.ts'
 import type { SampledScores } from '../core/sampled-walk.ts'
 import type { UserRow } from '../store/port.ts'
 
-/** Bytes of a user beside scores and held flags: id, map entry, small fields. */
+/** Bytes of a user beside scores, scores as written and held flags: id, since-times, small fields. */
 const overheadBytes = 240
 
 export type HeldSince = Map<number, number>
 
+/** What the store holds of a hot user: the same, something that moved less than a lookup may be off, or too little. */
+const saved = 0
+const unsaved = 1
+const dirty = 2
+
 export class HotUsers {
   readonly personas: number
   readonly #slotsMax: number
-  readonly #slots = new Map<UserIndex, number>()
+  /** Slot + 1 by user index, 0 for a user that is not hot: four bytes a known user. */
+  #slots = new Int32Array(1024)
   #used = 0
-  /** S(u) rows of C entries, and 0/1 held flags likewise. */
-  scores: Float64Array
-  held: Uint8Array
+  /** Version of the rows written. */
+  version = 0
+  /** S(u) rows of C entries, those rows as written last, and 0/1 held flags likewise. */
+  scores = new Float64Array(0)
+  #written = new Float64Array(0)
+  held = new Uint8Array(0)
+  weight = new Float64Array(0)
+  sequence = new Float64Array(0)
+  primary = new Int16Array(0)
+  #status = new Uint8Array(0)
+  #method = new Uint8Array(0)
+  /** Upper bound of ||q − q as written||₁. */
+  #drift = new Float64Array(0)
+  #state = new Uint8Array(0)
+  #dirty: number[] = []
   readonly index: UserIndex[] = []
   readonly userId: UserId[] = []
-  readonly weight: number[] = []
-  readonly sequence: number[] = []
-  readonly primary: number[] = []
   readonly since: HeldSince[] = []
   readonly sampled: (SampledScores | undefined)[] = []
-  readonly #status: number[] = []
-  readonly #method: number[] = []
-  /** Upper bound of ||q − q as written||₁. */
-  readonly #drift: number[] = []
-  /** Slots whose row must be written with this batch, and slots that moved less than a lookup may be off. */
-  readonly #dirty = new Set<number>()
-  readonly #unsaved = new Set<number>()
 
   constructor(personas: number, bytesMax: number) {
     this.personas = personas
-    this.#slotsMax = Math.max(64, Math.floor(bytesMax / (personas * 9 + overheadBytes)))
-    this.scores = new Float64Array(64 * personas)
-    this.held = new Uint8Array(64 * personas)
+    this.#slotsMax = Math.max(64, Math.floor(bytesMax / (personas * 17 + overheadBytes)))
+    this.#grow(64)
   }
 
   slotOf(user: UserIndex): number | undefined {
-    return this.#slots.get(user)
+    const place = user < this.#slots.length ? this.#slots[user]! : 0
+    return place === 0 ? undefined : place - 1
   }
 
   get full(): boolean {
@@ -51,23 +59,26 @@ export class HotUsers {
 
   /** Makes a user hot, as its row says, with S of zeros: the caller walks it. */
   add(user: UserIndex, row: UserRow): number {
-    assert(!this.full && !this.#slots.has(user), 'room for a hot user')
+    assert(!this.full && this.slotOf(user) === undefined, 'room for a hot user')
     const slot = this.#used++
-    this.#slots.set(user, slot)
-    if ((slot + 1) * this.personas > this.scores.length) this.#grow()
-    this.scores.fill(0, slot * this.personas, (slot + 1) * this.personas)
-    this.held.fill(0, slot * this.personas, (slot + 1) * this.personas)
+    if (slot >= this.weight.length) this.#grow(slot * 2)
+    this.#place(user, slot + 1)
+    const from = slot * this.personas
+    this.scores.fill(0, from, from + this.personas)
+    this.held.fill(0, from, from + this.personas)
     this.index[slot] = user
     this.userId[slot] = row.userId
     this.weight[slot] = 0
     this.sequence[slot] = row.sequence
     this.primary[slot] = row.primary
     this.since[slot] = new Map(row.held.map(({ persona, since }) => [persona, since]))
-    for (const { persona } of row.held)
-      if (persona < this.personas) this.held[slot * this.personas + persona] = 1
+    for (const { persona } of row.held) if (persona < this.personas) this.held[from + persona] = 1
     this.sampled[slot] = row.method === 'sampled' ? sampledOf(row) : undefined
     this.setAnswer(slot, row.status, row.method)
+    this.#written.fill(0, from, from + this.personas)
+    if (row.scores.length === this.personas) this.#written.set(row.scores, from)
     this.#drift[slot] = 0
+    this.#state[slot] = saved
     return slot
   }
 
@@ -84,48 +95,65 @@ export class HotUsers {
     this.#method[slot] = methods.indexOf(method)
   }
 
-  /** The row must be written with this batch. */
-  touch(slot: number): void {
-    this.#dirty.add(slot)
+  /** Makes `held` (C flags) the held set; returns whether it differs from what was held. */
+  hold(slot: number, held: Uint8Array): boolean {
+    const from = slot * this.personas
+    let changed = false
+    for (let c = 0; c < this.personas; c++) {
+      if (this.held[from + c] === held[c]) continue
+      this.held[from + c] = held[c]!
+      changed = true
+    }
+    return changed
   }
 
-  /** q moved by at most `moved` (L1): the row is written once that adds up to more than `delta`. */
+  /** The row must be written with this batch. */
+  touch(slot: number): void {
+    if (this.#state[slot] !== dirty) this.#dirty.push(slot)
+    this.#state[slot] = dirty
+  }
+
+  /**
+   * q moved by at most `moved` (L1). The row is written once q is further than `delta` from what was written: the bound
+   * says when to look, the scores themselves decide, for a q that moves to and fro goes nowhere.
+   */
   move(slot: number, moved: number, delta: number): void {
-    this.#drift[slot]! += moved
-    if (this.#drift[slot]! > delta) this.#dirty.add(slot)
-    else this.#unsaved.add(slot)
+    const drift = this.#drift[slot]! + moved
+    this.#drift[slot] = drift
+    if (this.#state[slot] === dirty) return
+    this.#state[slot] = unsaved
+    if (drift <= delta) return
+    this.#drift[slot] = this.#distance(slot)
+    if (this.#drift[slot]! > delta) this.touch(slot)
   }
 
   /** Rows to write now, each once: those that must be, or (`all`) every one that differs from what is stored. */
   *takeDirty(position: number, all: boolean): Generator<{ user: UserIndex; row: UserRow }> {
-    if (all) for (const slot of this.#unsaved) this.#dirty.add(slot)
+    if (all) for (let slot = 0; slot < this.#used; slot++) if (this.#state[slot] === unsaved) this.touch(slot)
     for (const slot of this.#dirty) {
+      if (this.#state[slot] !== dirty) continue // forgotten since
+      const row = this.rowOf(slot, position)
+      this.#written.set(row.scores, slot * this.personas)
       this.#drift[slot] = 0
-      this.#unsaved.delete(slot)
-      yield { user: this.index[slot]!, row: this.rowOf(slot, position) }
+      this.#state[slot] = saved
+      yield { user: this.index[slot]!, row }
     }
-    this.#dirty.clear()
-  }
-
-  get unsavedCount(): number {
-    return this.#unsaved.size
+    this.#dirty.length = 0
   }
 
   /** Forgets a user without writing (erased). The slot stays empty until the next clear. */
   forget(user: UserIndex): void {
-    const slot = this.#slots.get(user)
+    const slot = this.slotOf(user)
     if (slot === undefined) return
-    this.#dirty.delete(slot)
-    this.#unsaved.delete(slot)
-    this.#slots.delete(user)
+    this.#state[slot] = saved
+    this.#slots[user] = 0
   }
 
   /** Forgets everybody; what must be written was taken before. */
   clear(): void {
     this.#used = 0
-    this.#slots.clear()
-    this.#dirty.clear()
-    this.#unsaved.clear()
+    this.#slots.fill(0)
+    this.#dirty.length = 0
   }
 
   rowOf(slot: number, position: number): UserRow {
@@ -140,24 +168,53 @@ export class HotUsers {
       weight: this.weight[slot]!,
       scoreWeight: sampled === undefined ? this.weight[slot]! : sampled.walks,
       scores: sampled === undefined ? this.scores.slice(from, from + this.personas) : sampled.scores,
-      held: [...this.since[slot]!].map(([persona, since]) => ({ persona, since })),
+      held: Array.from(this.since[slot]!, ([persona, since]) => ({ persona, since })),
       primary: this.primary[slot]!,
       position,
       halfWidth: sampled?.halfWidth ?? 0,
     }
   }
 
-  /** Version of the rows written. */
-  version = 0
-
-  #grow(): void {
-    const scores = new Float64Array(this.scores.length * 2 || 64)
-    scores.set(this.scores)
-    this.scores = scores
-    const held = new Uint8Array(this.held.length * 2 || 64)
-    held.set(this.held)
-    this.held = held
+  /** ||q − q as written||₁; a sampled answer is a snapshot and does not move. */
+  #distance(slot: number): number {
+    if (this.method(slot) === 'sampled') return 0
+    const from = slot * this.personas
+    let now = 0
+    let then = 0
+    for (let at = from; at < from + this.personas; at++) {
+      now += this.scores[at]!
+      then += this.#written[at]!
+    }
+    if (now === 0 || then === 0) return now === then ? 0 : 2
+    let moved = 0
+    for (let at = from; at < from + this.personas; at++)
+      moved += Math.abs(this.scores[at]! / now - this.#written[at]! / then)
+    return moved
   }
+
+  #place(user: UserIndex, place: number): void {
+    if (user >= this.#slots.length) this.#slots = grown(this.#slots, new Int32Array(user * 2))
+    this.#slots[user] = place
+  }
+
+  #grow(slots: number): void {
+    const entries = slots * this.personas
+    this.scores = grown(this.scores, new Float64Array(entries))
+    this.#written = grown(this.#written, new Float64Array(entries))
+    this.held = grown(this.held, new Uint8Array(entries))
+    this.weight = grown(this.weight, new Float64Array(slots))
+    this.sequence = grown(this.sequence, new Float64Array(slots))
+    this.primary = grown(this.primary, new Int16Array(slots))
+    this.#status = grown(this.#status, new Uint8Array(slots))
+    this.#method = grown(this.#method, new Uint8Array(slots))
+    this.#drift = grown(this.#drift, new Float64Array(slots))
+    this.#state = grown(this.#state, new Uint8Array(slots))
+  }
+}
+
+function grown<T extends { set(values: T): void }>(values: T, into: T): T {
+  into.set(values)
+  return into
 }
 
 function sampledOf(row: UserRow): SampledScores {

@@ -72,7 +72,7 @@ export function switchVersion(run: Run, version: number, cause: RecordCause): vo
   if (old > 0) tx.dropVersion(old)
 }
 
-/** Every product's vector of the new version, published as it is. */
+/** Every product's vector of the new version, published as it is: before the rows that this record writes. */
 function publishAll({ engine, tx }: Run, shadow: Shadow, meta: PrototypeVersion): void {
   const { policy } = activeVersion(meta, engine.policy, [])
   const exact = new Float64Array(meta.personas.length)

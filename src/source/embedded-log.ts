@@ -3,6 +3,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Database, RootDatabase } from 'lmdb'
 import type { ControlRecord } from '../core/event.ts'
+import { mapUseOf } from '../store/lmdb/environment.ts'
 import { type BlockInput, blockCount, decodeBlock, encodeBlock, scrubBlock } from './log-block.ts'
 import type { RecordBatch, Source, SourceRecord } from './port.ts'
 
@@ -130,6 +131,16 @@ export class EmbeddedLog implements Source {
       }
       return changed
     })
+  }
+
+  /** Copies the log to a directory, as of now. */
+  async backup(path: string): Promise<void> {
+    await this.#tables.env.backup(path, true)
+  }
+
+  /** Bytes of the memory map that are in use, and its size. */
+  mapUse(): { used: number; size: number } {
+    return mapUseOf(this.#tables.env)
   }
 
   async close(): Promise<void> {

@@ -4,7 +4,8 @@ import { existsSync, mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { type Database, open, type RootDatabase } from 'lmdb'
 import { FatalError, messageOf } from '../../errors.ts'
-import { namedTables, openNamed, openNumbered, schemaVersion, tableNames } from './layout.ts'
+import { EditedTable } from './edited-table.ts'
+import { editedTables, namedTables, openNamed, openNumbered, schemaVersion, tableNames } from './layout.ts'
 import { Table } from './table.ts'
 
 export type Settings = Readonly<Record<string, string | number>>
@@ -12,6 +13,7 @@ export type Environment = {
   readonly env: RootDatabase
   readonly named: Readonly<Record<(typeof namedTables)[number], Database<Buffer, string>>>
   readonly tables: Readonly<Record<(typeof tableNames)[number], Table>>
+  readonly edited: Readonly<Record<keyof typeof editedTables, EditedTable>>
 }
 
 export type EnvironmentOptions = {
@@ -45,6 +47,16 @@ export function openLmdb({
   }
 }
 
+/** Bytes of an environment's memory map that are in use, and its size. */
+export function mapUseOf(env: RootDatabase): { used: number; size: number } {
+  const { lastPageNumber, pageSize, mapSize } = env.getStats() as {
+    lastPageNumber: number
+    pageSize: number
+    mapSize: number
+  }
+  return { used: (lastPageNumber + 1) * pageSize, size: mapSize }
+}
+
 /** Opens the state's environment: a new one is given the schema and settings, another must have the same ones. */
 export function openEnvironment(options: EnvironmentOptions): Environment {
   const env = openLmdb(options)
@@ -54,7 +66,13 @@ export function openEnvironment(options: EnvironmentOptions): Environment {
   const tables = Object.fromEntries(
     tableNames.map((name) => [name, new Table(openNumbered(env, name))]),
   ) as Environment['tables']
-  const environment = { env, named, tables }
+  const edited = Object.fromEntries(
+    Object.entries(editedTables).map(([name, keptBytesMax]) => [
+      name,
+      new EditedTable(openNumbered(env, name), keptBytesMax),
+    ]),
+  ) as Environment['edited']
+  const environment = { env, named, tables, edited }
   const schema = readMeta<number>(environment, 'schema')
   if (schema === undefined && options.readOnly !== true) initialise(environment, options.settings)
   else checkMeta(environment, options)

@@ -13,8 +13,9 @@ export const schemaVersion = 1
  * | product_ids   | product id, UTF-8    | product index, u32                                                  |
  * | products      | product index        | product id, title, category                                         |
  * | edges         | (user, product)      | net quantity, counts, times, slot in either list: 44 bytes          |
- * | user_products | (user, chunk)        | slots of (product u32, weight u16), 320 a chunk; chunk 0: length    |
- * | product_users | (product, chunk)     | slots of (user u32, weight u16), likewise                           |
+ * | user_products | (0, user)            | list head: length u32, last slots of (product u32, weight u16)      |
+ * |               | (user + 1, chunk)    | the slots before those, 320 a chunk                                 |
+ * | product_users | (0, product) …       | slots of (user u32, weight u16), likewise                           |
  * | vectors       | (version, product)   | M, published at, B, b̂                                               |
  * | versions      | version              | JSON: personas, hash, share sums                                    |
  * | labels        | (version, user)      | label shares (version 0: of the pending import, by ordinal)         |
@@ -33,17 +34,16 @@ export const tableNames = [
   'users',
   'products',
   'edges',
-  'user_products',
-  'product_users',
   'vectors',
   'versions',
   'labels',
-  'seen',
   'journal',
   'outbox',
   'quarantine',
   'scrubs',
 ] as const
+/** Tables whose rows are edited in place, and the memory for rows kept between transactions. */
+export const editedTables = { user_products: 64 << 20, product_users: 64 << 20, seen: 0 } as const
 export const namedTables = ['meta', 'user_ids', 'product_ids', 'watermarks', 'sinks', 'tombstones'] as const
 
 const half = 2 ** 26

@@ -10,7 +10,14 @@ import type { WalkEdge } from '../../core/sampled-walk.ts'
 import { FatalError } from '../../errors.ts'
 import type * as port from '../port.ts'
 import { emptyCounters } from '../port.ts'
-import { type Environment, openEnvironment, readMeta, type Settings, writeMeta } from './environment.ts'
+import {
+  type Environment,
+  mapUseOf,
+  openEnvironment,
+  readMeta,
+  type Settings,
+  writeMeta,
+} from './environment.ts'
 import { pair, secondOf } from './layout.ts'
 import * as rows from './rows.ts'
 import { SeenIds } from './seen.ts'
@@ -18,6 +25,12 @@ import { SlotLists } from './slot-lists.ts'
 
 /** External ids remembered with their index between transactions. */
 const idCacheMax = 200_000
+/**
+ * Entries of a list's head: a batch's events are of few users, whose lists grow by many entries each (a head of a whole
+ * chunk is one read), and of many products, whose lists grow by one or two.
+ */
+const userBlock = 320
+const productBlock = 32
 const everything = Number.MAX_SAFE_INTEGER
 const noEdge = { key: -1, stored: undefined }
 
@@ -52,16 +65,16 @@ export class LmdbStore implements port.Store, port.StoreWriter {
   constructor(environment: Environment, options: LmdbStoreOptions) {
     this.environment = environment
     this.#options = options
-    const { tables } = environment
-    this.#userProducts = new SlotLists(tables.user_products)
-    this.#productUsers = new SlotLists(tables.product_users)
-    this.#seen = new SeenIds(tables.seen, options.dedupeHorizon)
+    const { edited } = environment
+    this.#userProducts = new SlotLists(edited.user_products, userBlock)
+    this.#productUsers = new SlotLists(edited.product_users, productBlock)
+    this.#seen = new SeenIds(edited.seen, options.dedupeHorizon)
     this.#erasureKey = readMeta<string>(environment, 'erasure_key') ?? ''
   }
 
   transact<T>(change: (tx: port.StoreWriter) => T): T {
     assert(!this.#writing, 'transactions do not nest')
-    const tables = Object.values(this.environment.tables)
+    const tables = [...Object.values(this.environment.tables), ...Object.values(this.environment.edited)]
     try {
       return this.environment.env.transactionSync(() => {
         this.#writing = true
@@ -93,6 +106,11 @@ export class LmdbStore implements port.Store, port.StoreWriter {
   async close(): Promise<void> {
     if (this.#options.readOnly !== true) await this.flushed()
     await this.environment.env.close()
+  }
+
+  /** Bytes of the memory map that are in use, and its size. */
+  mapUse(): { used: number; size: number } {
+    return mapUseOf(this.environment.env)
   }
 
   counters(): Readonly<port.Counters> {

@@ -1,7 +1,7 @@
 // Dedupe of event ids: 128-bit hashes appended by position, found through an index of fingerprints in memory.
 // The table is the truth: a fingerprint only says where to look, so a collision of fingerprints costs one read.
 import { hash } from 'node:crypto'
-import type { Table } from './table.ts'
+import type { EditedTable } from './edited-table.ts'
 
 const hashBytes = 16
 const blockPositions = 64
@@ -9,7 +9,7 @@ const blockPositions = 64
 const loadMax = 0.6
 
 export class SeenIds {
-  readonly #table: Table
+  readonly #table: EditedTable
   readonly #horizon: number
   /** Open addressing: fingerprint (never 0; 0 is an empty place) and low 32 bits of the position of each remembered id. */
   #prints = new Uint32Array(0)
@@ -17,7 +17,7 @@ export class SeenIds {
   #used = 0
   #loaded = false
 
-  constructor(table: Table, horizon: number) {
+  constructor(table: EditedTable, horizon: number) {
     this.#table = table
     this.#horizon = horizon
   }
@@ -27,10 +27,10 @@ export class SeenIds {
     this.#reserve(1024)
     this.#used = 0
     for (let block = this.#firstBlock(position); block * blockPositions < position; block++) {
-      const bytes = this.#table.get(block)
-      if (bytes === undefined) continue
-      for (let i = 0; (i + 1) * hashBytes <= bytes.length; i++) {
-        const print = bytes.readUInt32LE(i * hashBytes)
+      const row = this.#table.read(block)
+      if (row === undefined) continue
+      for (let i = 0; (i + 1) * hashBytes <= row.length; i++) {
+        const print = row.bytes.readUInt32LE(i * hashBytes)
         if (print !== 0) this.#insert(print, block * blockPositions + i)
       }
     }
@@ -52,7 +52,7 @@ export class SeenIds {
     this.#insert(print, position)
     const slot = position % blockPositions
     const block = this.#table.edit(Math.floor(position / blockPositions), (slot + 1) * hashBytes)
-    digest.copy(block, slot * hashBytes)
+    digest.copy(block.bytes, slot * hashBytes)
     return false
   }
 
@@ -60,7 +60,7 @@ export class SeenIds {
   trim(position: number): void {
     const end = this.#firstBlock(position)
     if (end === 0) return
-    for (const key of [...this.#table.keys(0, end)].slice(0, blockPositions)) this.#table.remove(key)
+    for (const key of [...this.#table.storedKeys(0, end)].slice(0, blockPositions)) this.#table.remove(key)
   }
 
   #firstBlock(position: number): number {
@@ -79,12 +79,12 @@ export class SeenIds {
   }
 
   #holds(digest: Buffer, position: number): boolean {
-    const block = this.#table.get(Math.floor(position / blockPositions))
+    const block = this.#table.read(Math.floor(position / blockPositions))
     const from = (position % blockPositions) * hashBytes
     return (
       block !== undefined &&
       block.length >= from + hashBytes &&
-      digest.compare(block, from, from + hashBytes) === 0
+      digest.compare(block.bytes, from, from + hashBytes) === 0
     )
   }
 

@@ -1,16 +1,10 @@
 // A numbered table with a write-back cache: a transaction's rows are written once, in key order, at its end.
 import type { Database } from 'lmdb'
 
-const arenaBytes = 1 << 20
-
-/** Rows by whole-number key. Values handed out by `get` are valid until the next read; `edit` gives a private copy. */
+/** Rows by whole-number key. Values handed out by `get` are valid until the next read. */
 export class Table {
   readonly #db: Database<Buffer, number>
   readonly #pending = new Map<number, Buffer | undefined>()
-  /** Memory of the rows being edited, used anew by the next transaction. */
-  #arena = Buffer.alloc(0)
-  #arenaUsed = 0
-  readonly #rooms = new Map<number, Buffer>()
   #writing = false
 
   constructor(db: Database<Buffer, number>) {
@@ -35,8 +29,6 @@ export class Table {
   /** Forgets what is pending: the transaction is over. */
   abandon(): void {
     this.#pending.clear()
-    this.#rooms.clear()
-    this.#arenaUsed = 0
     this.#writing = false
   }
 
@@ -49,42 +41,10 @@ export class Table {
   }
 
   put(key: number, value: Buffer): void {
-    this.#rooms.delete(key)
     this.#pending.set(key, value)
   }
 
-  /**
-   * The row in this transaction's memory, to be changed in place: at least `bytes` long (zeros behind what was there),
-   * with room behind it, so that a list that grows entry by entry is copied seldom.
-   */
-  edit(key: number, bytes: number): Buffer {
-    const pending = this.#pending.get(key)
-    if (pending !== undefined && pending.length >= bytes) return pending
-    const before = pending ?? this.get(key)
-    const length = Math.max(bytes, before?.length ?? 0)
-    const room = pending === undefined ? undefined : this.#rooms.get(key)
-    const value = room !== undefined && room.length >= length ? room : this.#allot(key, length)
-    if (before !== undefined && value !== room) before.copy(value)
-    const row = value.subarray(0, length)
-    this.#pending.set(key, row)
-    return row
-  }
-
-  /** Zeroed memory for a row of `length` bytes and as much again, from the transaction's arena. */
-  #allot(key: number, length: number): Buffer {
-    const size = length * 2 + 32
-    if (this.#arenaUsed + size > this.#arena.length) {
-      this.#arena = Buffer.allocUnsafeSlow(Math.max(arenaBytes, size))
-      this.#arenaUsed = 0
-    }
-    const room = this.#arena.subarray(this.#arenaUsed, this.#arenaUsed + size).fill(0)
-    this.#arenaUsed += size
-    this.#rooms.set(key, room)
-    return room
-  }
-
   remove(key: number): void {
-    this.#rooms.delete(key)
     this.#pending.set(key, undefined)
   }
 

@@ -1,0 +1,50 @@
+// backup DIR: a live copy of the data; restoring it is naming it with --data.
+import { existsSync, mkdirSync, readdirSync } from 'node:fs'
+import { join } from 'node:path'
+import type { Command } from 'commander'
+import { FatalError, messageOf, UsageError } from '../errors.ts'
+import { openLog, openReader, requireData } from '../profiler.ts'
+import { configOf, type DataOptions, withData } from './context.ts'
+import { print, printJson } from './output.ts'
+
+export function addBackup(program: Command): void {
+  withData(program.command('backup'))
+    .description('copy the data while it is in use; the copy is a data directory (use it with --data)')
+    .argument('<dir>', 'directory to make')
+    .action(async (target: string, options: DataOptions) => {
+      requireData(options.data)
+      if (existsSync(target) && readdirSync(target).length > 0)
+        throw new UsageError(`${target} is not empty: name a new directory`)
+      const position = await backup(options.data, target)
+      if (options.json) printJson({ backup: target, position })
+      else print(`${target} holds the data as of position ${position}\n`)
+    })
+}
+
+/**
+ * Copies the log first, then the state: a state ahead of its log has applied all that the log lacks, while the other
+ * way round records could be missing. Each copy is one consistent snapshot.
+ */
+async function backup(dir: string, target: string): Promise<number> {
+  const place = { dir, config: configOf() }
+  const log = openLog(place)
+  const store = openReader(place)
+  try {
+    for (const name of ['log', 'state']) mkdirSync(join(target, name), { recursive: true })
+    await log.backup(join(target, 'log'))
+    await store.environment.env.backup(join(target, 'state'), true)
+  } catch (error) {
+    throw new FatalError(
+      `the backup to ${target} failed: ${messageOf(error)}; remove what is there and try again`,
+    )
+  } finally {
+    await log.close()
+    await store.close()
+  }
+  const copy = openReader({ dir: target, config: place.config })
+  try {
+    return copy.counters().position
+  } finally {
+    await copy.close()
+  }
+}

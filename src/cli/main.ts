@@ -1,0 +1,76 @@
+#!/usr/bin/env node
+// The command line: one file a command; exit 0 when it worked, 1 when it failed, 2 when it was used wrongly.
+import { readFileSync } from 'node:fs'
+import { Command, CommanderError } from 'commander'
+import { messageOf, UsageError } from '../errors.ts'
+import { addBackup } from './backup.ts'
+import { addConfig } from './config.ts'
+import { addDemo } from './demo.ts'
+import { addDoctor } from './doctor.ts'
+import { addErase } from './erase.ts'
+import { addExplain } from './explain.ts'
+import { addExport } from './export.ts'
+import { addLookup } from './lookup.ts'
+import { addMigrate } from './migrate.ts'
+import { addPrototypes } from './prototypes.ts'
+import { addQuarantine } from './quarantine.ts'
+import { addReplay } from './replay.ts'
+import { addServe } from './serve.ts'
+import { addVerify } from './verify.ts'
+
+const commands = [
+  addDemo,
+  addReplay,
+  addServe,
+  addPrototypes,
+  addLookup,
+  addExplain,
+  addExport,
+  addVerify,
+  addErase,
+  addBackup,
+  addMigrate,
+  addQuarantine,
+  addDoctor,
+  addConfig,
+]
+
+async function main(): Promise<number> {
+  const program = new Command('kindred')
+    .description('tells a shop who its shoppers are, while they shop')
+    .version(version())
+    .showHelpAfterError('(--help tells more)')
+    .exitOverride()
+  for (const add of commands) add(program)
+  exitOnUsage(program)
+  try {
+    await program.parseAsync()
+    return Number(process.exitCode ?? 0)
+  } catch (error) {
+    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2
+    process.stderr.write(`kindred: ${messageOf(error)}\n`)
+    if (process.env.KINDRED_LOG_LEVEL === 'debug' && error instanceof Error)
+      process.stderr.write(`${error.stack}\n`)
+    return error instanceof UsageError ? 2 : 1
+  }
+}
+
+/** Commander's own errors (an unknown option, a missing argument) end with 2 in every subcommand. */
+function exitOnUsage(command: Command): void {
+  command.exitOverride()
+  for (const sub of command.commands) exitOnUsage(sub)
+}
+
+function version(): string {
+  return (
+    JSON.parse(readFileSync(new URL('../../../package.json', import.meta.url), 'utf8')) as { version: string }
+  ).version
+}
+
+// a reader that ends early (`kindred export users | head`) is not an error
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code === 'EPIPE') process.exit(0)
+  throw error
+})
+
+process.exit(await main())

@@ -1,0 +1,36 @@
+// serve: ingest on a worker thread, lookups and events over HTTP, until SIGTERM or SIGINT.
+import type { Command } from 'commander'
+import pino from 'pino'
+import { startServer } from '../server.ts'
+import { configOf, withData } from './context.ts'
+
+export function addServe(program: Command): void {
+  withData(program.command('serve'))
+    .description('ingest events and answer lookups over HTTP')
+    .option('--host <host>', 'address to listen on')
+    .option('--port <port>', 'port to listen on (0: a free one)')
+    .action(async (options: { data: string; host?: string; port?: string }) => {
+      const config = configOf({
+        ...(options.host === undefined ? {} : { host: options.host }),
+        ...(options.port === undefined ? {} : { port: options.port as never }),
+      })
+      const logger = pino(
+        { level: config.logLevel, base: null, timestamp: pino.stdTimeFunctions.isoTime },
+        pino.destination(2),
+      )
+      const stopped = signalled()
+      const server = await startServer({ dir: options.data, config, logger })
+      logger.info({ address: server.address, data: options.data }, 'serving')
+      const failure = await Promise.race([stopped, server.failed])
+      if (failure instanceof Error) logger.fatal(failure.message)
+      else logger.info({ signal: failure }, 'draining')
+      await server[Symbol.asyncDispose]()
+      logger.info('stopped')
+    })
+}
+
+function signalled(): Promise<NodeJS.Signals> {
+  return new Promise((resolve) => {
+    for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => resolve(signal))
+  })
+}

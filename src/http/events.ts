@@ -1,0 +1,104 @@
+// POST /v1/events: one event, an array, or NDJSON; all of it is taken and on disk before it is acknowledged, or none.
+import { isUtf8 } from 'node:buffer'
+import type { FastifyPluginAsync, FastifyReply } from 'fastify'
+import { decodeEvent } from '../codec/event.ts'
+import { InvalidRecordError, messageOf } from '../errors.ts'
+import type { AppPorts } from './app.ts'
+import { sendProblem } from './problem.ts'
+
+const json = { kind: 'json' } as const
+/** Events of one request, and problems named in one answer. */
+const eventsMax = 100_000
+const problemsShown = 20
+/** What a client is asked to wait when the log is full or cannot be written, seconds. */
+const retryAfterSeconds = 1
+const retryAfterFailureSeconds = 10
+
+export const eventRoutes: FastifyPluginAsync<{ ports: AppPorts }> = async (app, { ports }) => {
+  app.removeAllContentTypeParsers()
+  for (const type of ['application/json', 'application/x-ndjson', 'application/ndjson'])
+    app.addContentTypeParser(type, { parseAs: 'buffer' }, (_request, body, done) => done(null, body))
+
+  app.post('/v1/events', async (request, reply) => {
+    const body = request.body
+    if (!Buffer.isBuffer(body) || body.length === 0)
+      return refuse(reply, 'the body is empty: send one event, an array, or NDJSON')
+    if (!isUtf8(body)) return refuse(reply, 'the body is not valid UTF-8')
+    const ndjson = request.headers['content-type']?.includes('ndjson') === true
+    const split = ndjson ? linesOf(body) : valuesOf(body)
+    if (typeof split === 'string') return refuse(reply, split)
+    if (split.length === 0) return refuse(reply, 'there is no event in the body')
+    if (split.length > eventsMax)
+      return refuse(reply, `${split.length} events; one request takes ${eventsMax}`)
+    const problems = problemsOf(split)
+    if (problems.length > 0)
+      return sendProblem(reply, {
+        status: 400,
+        title: 'events not valid',
+        detail: `${problems.length} of ${split.length} events are not valid, and none was taken: mend or drop them and send the rest again`,
+        problems: problems.slice(0, problemsShown),
+      })
+    return take(reply, split, ports)
+  })
+}
+
+async function take(reply: FastifyReply, texts: readonly string[], ports: AppPorts): Promise<FastifyReply> {
+  const { full, records } = ports.backlog()
+  if (full) {
+    reply.header('retry-after', retryAfterSeconds)
+    return sendProblem(reply, {
+      status: 503,
+      title: 'backlog full',
+      detail: `${records} events wait to be applied: send these again after ${retryAfterSeconds} s`,
+    })
+  }
+  try {
+    const { first, next } = await ports.append({
+      format: json,
+      records: texts.map((text) => Buffer.from(text)),
+    })
+    return reply.code(202).send({ accepted: texts.length, first_position: first, next_position: next })
+  } catch (error) {
+    reply.log.error(error)
+    reply.header('retry-after', retryAfterFailureSeconds)
+    return sendProblem(reply, {
+      status: 503,
+      title: 'not stored',
+      detail: `the events could not be written to disk (${messageOf(error)}): none was taken; send them again later`,
+    })
+  }
+}
+
+function refuse(reply: FastifyReply, detail: string): FastifyReply {
+  return sendProblem(reply, { status: 400, title: 'events not readable', detail })
+}
+
+function linesOf(body: Buffer): string[] {
+  return body
+    .toString('utf8')
+    .split('\n')
+    .map((line) => line.trim())
+    .filter((line) => line !== '')
+}
+
+/** The events of a JSON body as texts; a sentence when it is not JSON. */
+function valuesOf(body: Buffer): string[] | string {
+  try {
+    const value: unknown = JSON.parse(body.toString('utf8'))
+    return Array.isArray(value) ? value.map((event) => JSON.stringify(event)) : [JSON.stringify(value)]
+  } catch (error) {
+    return `the body is not JSON: ${messageOf(error)} (for NDJSON, send content-type application/x-ndjson)`
+  }
+}
+
+function problemsOf(texts: readonly string[]): { index: number; cause: string }[] {
+  return texts.flatMap((text, index) => {
+    try {
+      decodeEvent(text, json)
+      return []
+    } catch (error) {
+      if (error instanceof InvalidRecordError) return [{ index, cause: error.message }]
+      throw error
+    }
+  })
+}

@@ -1,0 +1,41 @@
+// The ingest thread of `serve`: the directory's one writer. It never answers lookups, and lookups never wait for it.
+import { parentPort, workerData } from 'node:worker_threads'
+import type { Config } from './config.ts'
+import { messageOf } from './errors.ts'
+import { openProfiler } from './profiler.ts'
+
+export type WorkerInput = { readonly dir: string; readonly config: Config }
+export type WorkerMessage =
+  | { readonly kind: 'ready' }
+  /** Sent every second while ingest runs. */
+  | { readonly kind: 'beat'; readonly position: number }
+  | { readonly kind: 'failed'; readonly error: string }
+
+const beatMs = 1000
+
+async function ingest({ dir, config }: WorkerInput): Promise<void> {
+  const stop = new AbortController()
+  parentPort!.on('message', () => stop.abort())
+  await using profiler = openProfiler({ dir, config, role: 'serve' })
+  send({ kind: 'ready' })
+  const beat = setInterval(() => send({ kind: 'beat', position: profiler.store.counters().position }), beatMs)
+  try {
+    await profiler.consumer.run(stop.signal)
+    await profiler.consumer.checkpoint()
+  } finally {
+    clearInterval(beat)
+  }
+}
+
+function send(message: WorkerMessage): void {
+  parentPort!.postMessage(message)
+}
+
+ingest(workerData as WorkerInput).then(
+  () => parentPort!.close(),
+  (error: unknown) => {
+    send({ kind: 'failed', error: messageOf(error) })
+    process.exitCode = 1
+    parentPort!.close()
+  },
+)

@@ -1,0 +1,78 @@
+// Lookup: the answer held for one user, from one row. What bidders read; never further than delta from the engine.
+import { publishedOne } from '../core/limits.ts'
+import type { StoreReader, UserRow } from '../store/port.ts'
+import type { PersonaNames } from './names.ts'
+
+export type HeldPersona = { readonly persona: string; readonly probability: number; readonly since: string }
+
+/** What a lookup answers. `landing_mass` is null for a prototype, which answers with its labels. */
+export type PersonasAnswer = {
+  readonly user_id: string
+  readonly status: string
+  readonly personas: readonly HeldPersona[]
+  readonly primary: string | null
+  readonly landing_mass: number | null
+  readonly method: string
+  readonly version: number
+  readonly prototype_set_version: number
+  /** Why nothing is known: only with status unknown. */
+  readonly missing?: string
+}
+
+/** The answer for `userId`; undefined for a user never seen (or erased). */
+export function lookUp(store: StoreReader, names: PersonaNames, userId: string): PersonasAnswer | undefined {
+  const user = store.userIndexOf(userId)
+  const row = user === undefined ? undefined : store.user(user)
+  return row && answerOf(row, names)
+}
+
+export function answerOf(row: UserRow, names: PersonaNames): PersonasAnswer {
+  const total = totalOf(row.scores)
+  return {
+    user_id: row.userId,
+    status: row.status,
+    personas: heldOf(row, { names: names.of(row.version), scores: row.scores, total }),
+    primary: names.of(row.version)[row.primary] ?? null,
+    landing_mass:
+      row.status === 'prototype'
+        ? null
+        : row.status === 'unknown'
+          ? 0
+          : total / (row.scoreWeight * publishedOne),
+    method: methodOf(row),
+    version: row.sequence,
+    prototype_set_version: row.version,
+    ...(row.status === 'unknown' ? { missing: missingOf(row) } : {}),
+  }
+}
+
+/** Held personas, most probable first (ties in the set's order). */
+export function heldOf(
+  row: UserRow,
+  { names, scores, total }: { names: readonly string[]; scores: Float64Array; total: number },
+): HeldPersona[] {
+  return row.held
+    .map(({ persona, since }) => ({
+      persona: names[persona]!,
+      probability: total === 0 ? 0 : scores[persona]! / total,
+      since: new Date(since).toISOString(),
+    }))
+    .sort((a, b) => b.probability - a.probability)
+}
+
+export function totalOf(scores: Float64Array): number {
+  let total = 0
+  for (const score of scores) total += score
+  return total
+}
+
+/** `label` for a prototype, `exact` or `sampled` for a walk that landed, `none` otherwise. */
+export function methodOf({ status, method }: UserRow): string {
+  return status === 'prototype' ? 'label' : method
+}
+
+function missingOf({ weight, version }: UserRow): string {
+  if (version === 0) return 'no prototypes yet: import labelled users with `kindred prototypes import`'
+  if (weight < 1000) return 'a purchase: what was seen so far weighs less than one'
+  return 'purchases of products that labelled users buy: too few of the products bought so far are'
+}

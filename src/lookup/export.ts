@@ -1,0 +1,133 @@
+// Exports: every user, product or edge of one snapshot, exact. NDJSON a line each, or the graph as GEXF.
+import { UndirectedGraph } from 'graphology'
+import gexf from 'graphology-gexf'
+import type { UserIndex } from '../core/ids.ts'
+import { publishedOne } from '../core/limits.ts'
+import { rhoOf } from '../core/vector.ts'
+import { UsageError } from '../errors.ts'
+import type { StoreReader, UserRow } from '../store/port.ts'
+import { heldOf, methodOf, totalOf } from './answer.ts'
+import { PersonaNames } from './names.ts'
+import { activeVersionOf, labelsOf, type Snapshot } from './snapshot.ts'
+import { Walker } from './walk-anew.ts'
+
+/** Edges of a graph that is built in memory for GEXF. */
+const gexfEdgesMax = 500_000
+
+/** One line a user ever seen and not erased (DESIGN §3). */
+export function* exportUsers({ store, kappa, check }: Snapshot): Generator<object> {
+  const walker = new Walker(store, activeVersionOf(store))
+  const names = new PersonaNames(store)
+  const labels = labelsOf(store)
+  for (const user of store.users()) {
+    check()
+    yield userLine(user, store.user(user)!, { walker, names, labels, kappa })
+  }
+}
+
+type UserContext = { walker: Walker; names: PersonaNames; labels: ReturnType<typeof labelsOf>; kappa: number }
+
+function userLine(user: UserIndex, row: UserRow, { walker, names, labels, kappa }: UserContext): object {
+  const shares = labels.get(user)
+  const walk = shares === undefined ? walker.walk(user) : walker.walkLeaveOneOut(user, { shares, kappa })
+  const scores = row.method === 'sampled' ? row.scores : walk.scores
+  const scoreWeight = row.method === 'sampled' ? row.scoreWeight : walk.weight
+  const total = row.status === 'unknown' ? 0 : totalOf(scores)
+  const personaNames = names.of(row.version)
+  const held =
+    row.status === 'prototype' ? { scores: row.scores, total: totalOf(row.scores) } : { scores, total }
+  const byName =
+    total === 0 ? {} : Object.fromEntries(personaNames.map((name, c) => [name, scores[c]! / total]))
+  return {
+    user_id: row.userId,
+    status: row.status,
+    version: row.sequence,
+    landing_mass: total === 0 ? 0 : total / (scoreWeight * publishedOne),
+    scores: byName,
+    probabilities: byName,
+    personas: heldOf(row, { names: personaNames, ...held }),
+    primary: personaNames[row.primary] ?? null,
+    degree: walk.degree,
+    method: methodOf(row),
+    ...(row.method === 'sampled' ? { position: row.position, half_width: row.halfWidth } : {}),
+    prototype_set_version: row.version,
+  }
+}
+
+/** One line a product: its published vector as shares that sum to rho(p). */
+export function* exportProducts({ store, kappa, check }: Snapshot): Generator<object> {
+  const version = activeVersionOf(store)
+  for (const product of store.products()) {
+    check()
+    const { productId, title, category } = store.product(product)!
+    const vector = store.vector(version.version, product)
+    yield {
+      product_id: productId,
+      title: title ?? null,
+      category: category ?? null,
+      buyers: store.productDegree(product),
+      labelled_mass: (vector?.mass ?? 0) / 1000,
+      rho: rhoOf(vector?.mass ?? 0, kappa),
+      published: Object.fromEntries(
+        version.personas.map(({ name }, c) => [name, (vector?.published[c] ?? 0) / publishedOne]),
+      ),
+    }
+  }
+}
+
+/** One line an edge, live or not. */
+export function* exportEdges({ store, check }: Snapshot): Generator<object> {
+  for (const user of store.users()) {
+    check()
+    const { userId } = store.user(user)!
+    for (const { product, edge } of store.edgesOf(user))
+      yield {
+        user_id: userId,
+        product_id: store.product(product)!.productId,
+        net_quantity: edge.net,
+        views: edge.views,
+        carts: edge.carts,
+        reviews: edge.reviews,
+        first_at: new Date(edge.firstTs).toISOString(),
+        last_at: new Date(edge.lastTs).toISOString(),
+      }
+  }
+}
+
+/** The graph of live edges as GEXF, for Gephi and the like. Throws UsageError past what fits in memory. */
+export function exportGexf({ store, check }: Snapshot): string {
+  const { edges } = store.counters()
+  if (edges > gexfEdgesMax)
+    throw new UsageError(
+      `the graph has ${edges} edges, GEXF is written up to ${gexfEdgesMax}: use --format ndjson`,
+    )
+  const graph = new UndirectedGraph()
+  const names = new PersonaNames(store)
+  const walker = new Walker(store, activeVersionOf(store))
+  for (const product of store.products()) {
+    const { productId, title } = store.product(product)!
+    graph.addNode(`p${product}`, { label: title ?? productId, kind: 'product', id: productId })
+  }
+  for (const user of store.users()) {
+    check()
+    const row = store.user(user)!
+    const primary = names.of(row.version)[row.primary] ?? ''
+    graph.addNode(`u${user}`, {
+      label: row.userId,
+      kind: 'user',
+      id: row.userId,
+      status: row.status,
+      primary,
+    })
+    for (const { product, weight } of walker.edges(user))
+      graph.addEdge(`u${user}`, `p${product}`, { weight: weight / 1000 })
+  }
+  return writeGexf(graph)
+}
+
+/** A graph as GEXF text; characters that XML has no form for are replaced. */
+export function writeGexf(graph: UndirectedGraph): string {
+  return gexf.write(graph, { version: '1.3' } as never)
+}
+
+export type { StoreReader }

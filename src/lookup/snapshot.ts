@@ -1,0 +1,46 @@
+// A snapshot for long reads: one committed state as long as the reading code does not await, limited in time.
+import type { UserIndex } from '../core/ids.ts'
+import type { PrototypeVersion, ShareList } from '../core/prototype.ts'
+import { FatalError } from '../errors.ts'
+import type { StoreReader } from '../store/port.ts'
+
+export type Snapshot = {
+  readonly store: StoreReader
+  /** Prior buyer's weight, thousandths. */
+  readonly kappa: number
+  /** Called between rows: throws once the snapshot has been open for too long (it keeps old pages from being reused). */
+  check(): void
+}
+
+export function snapshotOf(
+  store: StoreReader,
+  { kappa, snapshotSecondsMax }: { kappa: number; snapshotSecondsMax: number },
+): Snapshot {
+  const end = performance.now() + snapshotSecondsMax * 1000
+  let rows = 0
+  return {
+    store,
+    kappa,
+    check() {
+      if (++rows % 1024 === 0 && performance.now() > end)
+        throw new FatalError(
+          `the snapshot was read for more than ${snapshotSecondsMax} s: read a \`kindred backup\` instead, or raise KINDRED_SNAPSHOT_SECONDS_MAX`,
+        )
+    },
+  }
+}
+
+const noVersion: PrototypeVersion = { version: 0, hash: '', personas: [], shareSums: [], prototypes: 0 }
+
+/** The active prototype-set version; one without personas before the first import. */
+export function activeVersionOf(store: StoreReader): PrototypeVersion {
+  return store.version(store.counters().version) ?? noVersion
+}
+
+/** Label shares of the active version's prototypes. */
+export function labelsOf(store: StoreReader): Map<UserIndex, ShareList> {
+  const { version } = store.counters()
+  return new Map(
+    version === 0 ? [] : [...store.labels(version)].map(({ userIndex, shares }) => [userIndex, shares]),
+  )
+}

@@ -1,0 +1,110 @@
+// `serve` as a library: the ingest worker, and Fastify over a reader of the same data on the calling thread.
+import { Worker } from 'node:worker_threads'
+import type { FastifyBaseLogger } from 'fastify'
+import type { Config } from './config.ts'
+import { FatalError } from './errors.ts'
+import { createApp } from './http/app.ts'
+import type { WorkerInput, WorkerMessage } from './ingest-worker.ts'
+import { lookUp } from './lookup/answer.ts'
+import { PersonaNames } from './lookup/names.ts'
+import { openLog, openReader } from './profiler.ts'
+import { LogAppender } from './source/log-appender.ts'
+
+/** Ingest counts as stuck when it has not been heard of for this long. */
+const silenceMsMax = 15_000
+
+export type Server = AsyncDisposable & {
+  readonly address: string
+  /** Resolves when ingest fails, with why. */
+  readonly failed: Promise<Error>
+}
+
+export type ServerOptions = {
+  readonly dir: string
+  readonly config: Config
+  readonly logger?: FastifyBaseLogger
+}
+
+/** Starts ingest and the API; rejects with LockedError or FatalError when either cannot start. */
+export async function startServer({ dir, config, logger }: ServerOptions): Promise<Server> {
+  const ingest = await startIngest({ dir, config })
+  const store = openReader({ dir, config })
+  const log = openLog({ dir, config })
+  const names = new PersonaNames(store)
+  const appender = new LogAppender(log)
+  const app = createApp({
+    bodyBytesMax: config.bodyBytesMax,
+    ...(logger === undefined ? {} : { logger }),
+    ports: {
+      lookUp: (userId) => lookUp(store, names, userId),
+      append: (block) => appender.append(block),
+      backlog: () => {
+        const records = log.end - store.watermark(log.name)
+        return { records, full: records >= config.logBacklogMax || appender.full }
+      },
+      notReady: () => ingest.problem(),
+    },
+  })
+  const stop = async () => {
+    await app.close()
+    await appender.idle()
+    await ingest.stop()
+    await log.close()
+    await store.close()
+  }
+  try {
+    const address = await app.listen({ host: config.host, port: config.port })
+    return { address, failed: ingest.failed, [Symbol.asyncDispose]: stop }
+  } catch (error) {
+    await stop()
+    throw new FatalError(
+      `cannot listen on ${config.host}:${config.port}: ${(error as Error).message}; choose another with --port`,
+    )
+  }
+}
+
+type Ingest = { readonly failed: Promise<Error>; problem(): string | undefined; stop(): Promise<void> }
+
+async function startIngest(input: WorkerInput): Promise<Ingest> {
+  const worker = new Worker(new URL('./ingest-worker.js', import.meta.url), { workerData: input })
+  let heard = performance.now()
+  let failure: Error | undefined
+  let stopping = false
+  const exited = new Promise<void>((resolve) => worker.once('exit', () => resolve()))
+  const failed = new Promise<Error>((resolve) => {
+    const fail = (error: Error) => {
+      failure ??= error
+      resolve(failure)
+    }
+    worker.once('error', fail)
+    worker.on('message', (message: WorkerMessage) => {
+      if (message.kind === 'failed') fail(new FatalError(message.error))
+    })
+    worker.once('exit', (code) => {
+      if (code !== 0 || !stopping) fail(new FatalError(`ingest ended by itself with code ${code}`))
+    })
+  })
+  const ready = new Promise<void>((resolve) => {
+    worker.on('message', (message: WorkerMessage) => {
+      heard = performance.now()
+      if (message.kind === 'ready') resolve()
+    })
+  })
+  await Promise.race([ready, failed.then((error) => Promise.reject(error))])
+  return {
+    failed,
+    problem() {
+      if (failure !== undefined) return `ingest has ended: ${failure.message}`
+      const silent = performance.now() - heard
+      return silent > silenceMsMax
+        ? `ingest has not been heard of for ${Math.round(silent / 1000)} s`
+        : undefined
+    },
+    async stop() {
+      stopping = true
+      if (failure === undefined) worker.postMessage('stop')
+      await exited
+      if (failure !== undefined) throw failure
+    },
+  }
+}

@@ -1,7 +1,6 @@
 // `serve` as a library: the ingest worker, and Fastify over a reader of the same data on the calling thread.
 import { Worker } from 'node:worker_threads'
 import type { FastifyBaseLogger } from 'fastify'
-import type { Config } from './config.ts'
 import { FatalError } from './errors.ts'
 import { createApp } from './http/app.ts'
 import type { WorkerInput, WorkerMessage } from './ingest-worker.ts'
@@ -19,15 +18,12 @@ export type Server = AsyncDisposable & {
   readonly failed: Promise<Error>
 }
 
-export type ServerOptions = {
-  readonly dir: string
-  readonly config: Config
-  readonly logger?: FastifyBaseLogger
-}
+export type ServerOptions = WorkerInput & { readonly logger?: FastifyBaseLogger }
 
 /** Starts ingest and the API; rejects with LockedError or FatalError when either cannot start. */
-export async function startServer({ dir, config, logger }: ServerOptions): Promise<Server> {
-  const ingest = await startIngest({ dir, config })
+export async function startServer({ logger, ...input }: ServerOptions): Promise<Server> {
+  const { dir, config } = input
+  const ingest = await startIngest(input)
   const store = openReader({ dir, config })
   const log = openLog({ dir, config })
   const names = new PersonaNames(store)

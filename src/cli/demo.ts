@@ -1,5 +1,5 @@
 // demo: a synthetic shop with planted personas through the whole pipeline, and how often the answers were right.
-import { mkdtempSync, rmSync } from 'node:fs'
+import { existsSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Command } from 'commander'
@@ -8,6 +8,7 @@ import { importOf } from '../codec/prototypes.ts'
 import type { Config } from '../config.ts'
 import type { UserIndex } from '../core/ids.ts'
 import { type DemoShop, generateShop } from '../demo/shop.ts'
+import { UsageError } from '../errors.ts'
 import { explain } from '../lookup/explain.ts'
 import { snapshotOf } from '../lookup/snapshot.ts'
 import { enginePolicyOf, openProfiler, type Profiler } from '../profiler.ts'
@@ -38,6 +39,8 @@ export function addDemo(program: Command): void {
     .option('--data <dir>', 'keep the data in this new directory (to look up and explain more)')
     .option('--json', 'machine-readable: one JSON document on stdout', false)
     .action(async (options: DemoOptions) => {
+      if (options.data !== undefined && existsSync(options.data))
+        throw new UsageError(`${options.data} exists: name a new directory`)
       const dir = options.data ?? mkdtempSync(join(tmpdir(), 'kindred-demo-'))
       try {
         await runDemo(dir, options)

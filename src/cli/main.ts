@@ -48,6 +48,7 @@ async function main(): Promise<number> {
     return Number(process.exitCode ?? 0)
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2
+    if ((error as NodeJS.ErrnoException).code === 'EPIPE') return 0 // the reader of stdout had enough
     process.stderr.write(`kindred: ${messageOf(error)}\n`)
     if (process.env.KINDRED_LOG_LEVEL === 'debug' && error instanceof Error)
       process.stderr.write(`${error.stack}\n`)

@@ -40,7 +40,7 @@ export function addReplay(program: Command): void {
       if (options.json) printJson(summary)
       else
         print(
-          `${table(Object.entries(summary).map(([name, value]) => [name, typeof value === 'number' ? grouped(value) : String(value)]))}\n`,
+          `${table(Object.entries(summary).map(([name, value]) => [name, name === 'seconds' ? String(value) : grouped(value)]))}\n`,
         )
     })
 }

@@ -8,8 +8,9 @@ export function addServe(program: Command): void {
   withData(program.command('serve'))
     .description('ingest events and answer lookups over HTTP')
     .option('--host <host>', 'address to listen on')
+    .option('--changes <file>', 'append change events to this file as NDJSON')
     .option('--port <port>', 'port to listen on (0: a free one)')
-    .action(async (options: { data: string; host?: string; port?: string }) => {
+    .action(async (options: { data: string; host?: string; port?: string; changes?: string }) => {
       const config = configOf({
         ...(options.host === undefined ? {} : { host: options.host }),
         ...(options.port === undefined ? {} : { port: options.port as never }),
@@ -19,7 +20,12 @@ export function addServe(program: Command): void {
         pino.destination(2),
       )
       const stopped = signalled()
-      const server = await startServer({ dir: options.data, config, logger })
+      const server = await startServer({
+        dir: options.data,
+        config,
+        logger,
+        ...(options.changes === undefined ? {} : { changes: options.changes }),
+      })
       logger.info({ address: server.address, data: options.data }, 'serving')
       const failure = await Promise.race([stopped, server.failed])
       if (failure instanceof Error) logger.fatal(failure.message)

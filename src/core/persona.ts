@@ -1,4 +1,5 @@
 // Decision: from scores to held personas with hysteresis, primary and status. Pure; one user at a time.
+import { publishedOne } from './limits.ts'
 import { landingMassOf, type Row, scoreTotal } from './walk.ts'
 
 export const statuses = ['unknown', 'inferred', 'prototype'] as const
@@ -40,16 +41,16 @@ export function decideHeld(
 ): number {
   const personas = carried.length
   const total = scoreTotal(score, personas)
-  rankTop(score, personas, policy.k + 1)
+  const leave = policy.floor - policy.margin
+  const ranks = rankTop(score, { personas, most: policy.k + 1, least: leave * total * underestimate })
   for (let c = 0; c < personas; c++) held.values[held.offset + c]! *= 2 // 2: held before, not yet confirmed
   let primary = -1
-  for (let rank = 1; rank <= top.length; rank++) {
+  for (let rank = 1; rank <= ranks; rank++) {
     const c = top[rank - 1]!
     const q = score.values[score.offset + c]! / total
     const at = held.offset + c
     const before = held.values[at] === 2
-    const holds =
-      carried[c] === 1 && (before ? q >= policy.floor - policy.margin : rank <= policy.k && q >= policy.floor)
+    const holds = carried[c] === 1 && (before ? q >= leave : rank <= policy.k && q >= policy.floor)
     held.values[at] = holds ? 1 : 0
     if (holds && primary < 0) primary = c
   }
@@ -57,20 +58,62 @@ export function decideHeld(
   return primary
 }
 
-const top: number[] = []
+/**
+ * How far S(u) may move in L1 before deciding a landed user, who holds what was decided of it, can give another answer:
+ * the distance to the nearest comparison that would, less than any rounding could hide. A move of S by d changes no
+ * difference of two entries, and no entry's distance from a share of the total, by more than d.
+ */
+export function decisionSlack(
+  score: Row,
+  held: { readonly values: Uint8Array; readonly offset: number },
+  { policy, carried, weight }: { policy: DecisionPolicy; carried: Uint8Array; weight: number },
+): number {
+  const personas = carried.length
+  const total = scoreTotal(score, personas)
+  const ranks = rankTop(score, { personas, most: policy.k + 2, least: 0 })
+  const valueAt = (rank: number) =>
+    rank > ranks ? Number.NEGATIVE_INFINITY : score.values[score.offset + top[rank - 1]!]!
+  const lastToEnter = valueAt(policy.k)
+  const firstOutside = valueAt(policy.k + 2)
+  const enter = policy.floor * total
+  const leave = (policy.floor - policy.margin) * total
+  let slack = total - policy.landingMassMin * weight * publishedOne
+  let primary = Number.NEGATIVE_INFINITY
+  let second = Number.NEGATIVE_INFINITY
+  for (let c = 0; c < personas; c++) {
+    const value = score.values[score.offset + c]!
+    if (held.values[held.offset + c] === 1) {
+      slack = Math.min(slack, value - leave, value - firstOutside)
+      second = Math.max(second, Math.min(primary, value))
+      primary = Math.max(primary, value)
+    } else if (carried[c] === 1) slack = Math.min(slack, Math.max(enter - value, lastToEnter - value))
+  }
+  if (second >= 0) slack = Math.min(slack, primary - second)
+  return slack - total * (1 - underestimate)
+}
 
-/** The indices of the `n` greatest scores into `top`, best first, ties to the lower index. */
-function rankTop(score: Row, personas: number, n: number): void {
+/** Less than any rounding takes off: who is passed over by a product is certainly below the quotient's threshold. */
+const underestimate = 1 - 1e-9
+/** Indices ranked by the latest call: ranks are small numbers, the array is made once. */
+const top = new Int32Array(64)
+
+/** The indices of the `most` greatest scores of at least `least` into `top`, best first, ties to the lower index. */
+function rankTop(
+  score: Row,
+  { personas, most, least }: { personas: number; most: number; least: number },
+): number {
   const s = score.values
   const a = score.offset
-  top.length = 0
+  let count = 0
   for (let c = 0; c < personas; c++) {
     const value = s[a + c]!
-    let at = top.length
+    if (value < least) continue
+    let at = count
     while (at > 0 && s[a + top[at - 1]!]! < value) at--
-    if (at >= n) continue
-    if (top.length < n) top.push(c)
-    for (let i = top.length - 1; i > at; i--) top[i] = top[i - 1]!
+    if (at >= most) continue
+    if (count < most) count++
+    for (let i = count - 1; i > at; i--) top[i] = top[i - 1]!
     top[at] = c
   }
+  return count
 }

@@ -34,6 +34,9 @@ export type SampledScores = {
   readonly halfWidth: number
 }
 
+/** What was sampled at a position of the stream: it stands as it is until the user's next event. */
+export type Snapshot = SampledScores & { readonly position: number }
+
 const z95 = 1.96
 /** Draws for one move: with the least weight a seventh of the largest, more never happen in practice. */
 const drawsMax = 1000

@@ -1,5 +1,5 @@
 // The HTTP application: a Fastify instance over ports, apart from the process that listens (serve).
-import fastify, { type FastifyBaseLogger, type FastifyInstance } from 'fastify'
+import { type FastifyBaseLogger, type FastifyInstance, fastify, LogController } from 'fastify'
 import type { PersonasAnswer } from '../lookup/answer.ts'
 import type { Appended } from '../source/log-appender.ts'
 import type { BlockInput } from '../source/log-block.ts'
@@ -31,7 +31,7 @@ export function createApp({ ports, bodyBytesMax, logger }: AppOptions): FastifyI
   const app = fastify({
     ...(logger === undefined ? {} : { loggerInstance: logger }),
     bodyLimit: bodyBytesMax,
-    disableRequestLogging: true,
+    logController: new LogController({ disableRequestLogging: true }),
     forceCloseConnections: 'idle',
     routerOptions: { maxParamLength: paramLengthMax },
     frameworkErrors: (error, _request, reply) => {

@@ -60,7 +60,7 @@ export function explain(
     return {
       ...answer,
       ...nothing,
-      note: `by sampled longer walks (± ${row.halfWidth.toFixed(3)}): no product of this user leads to a labelled buyer directly`,
+      note: `by sampled longer walks (± ${row.halfWidth.toFixed(3)}): labelled users buy hardly any of this user's products, but buyers of them do`,
     }
   return { ...answer, ...explainExact(user, row, { store, kappa, decision }) }
 }

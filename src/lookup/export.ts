@@ -5,7 +5,7 @@ import type { UserIndex } from '../core/ids.ts'
 import { publishedOne } from '../core/limits.ts'
 import { rhoOf } from '../core/vector.ts'
 import { UsageError } from '../errors.ts'
-import type { StoreReader, UserRow } from '../store/port.ts'
+import type { UserRow } from '../store/port.ts'
 import { heldOf, methodOf, totalOf } from './answer.ts'
 import { PersonaNames } from './names.ts'
 import { activeVersionOf, labelsOf, type Snapshot } from './snapshot.ts'
@@ -106,7 +106,11 @@ export function exportGexf({ store, check }: Snapshot): string {
   const walker = new Walker(store, activeVersionOf(store))
   for (const product of store.products()) {
     const { productId, title } = store.product(product)!
-    graph.addNode(`p${product}`, { label: title ?? productId, kind: 'product', id: productId })
+    graph.addNode(`p${product}`, {
+      label: xmlText(title ?? productId),
+      kind: 'product',
+      name: xmlText(productId),
+    })
   }
   for (const user of store.users()) {
     check()
@@ -125,9 +129,13 @@ export function exportGexf({ store, check }: Snapshot): string {
   return writeGexf(graph)
 }
 
-/** A graph as GEXF text; characters that XML has no form for are replaced. */
-export function writeGexf(graph: UndirectedGraph): string {
+/** A graph as GEXF text. */
+function writeGexf(graph: UndirectedGraph): string {
   return gexf.write(graph, { version: '1.3' } as never)
 }
 
-export type { StoreReader }
+/** Text as XML can hold it: what XML 1.0 has no form for is replaced. */
+function xmlText(text: string): string {
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: those are the characters that are meant
+  return text.replaceAll(/[\u0000-\u0008\u000b\u000c\u000e-\u001f\ufffe\uffff]/g, '\ufffd')
+}

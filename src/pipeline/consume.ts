@@ -1,5 +1,4 @@
 // Consuming: source → process-batch, and what runs between batches: building a version, relaying, retention, scrubbing.
-import type { ControlRecord } from '../core/event.ts'
 import type { Sink } from '../sink/port.ts'
 import type { RecordBatch, Source } from '../source/port.ts'
 import type { Store } from '../store/port.ts'
@@ -17,7 +16,7 @@ const retentionBatches = 32
 
 /** What the consumer needs of the log beside its records. */
 export type ConsumedLog = Source & {
-  appendControl(control: ControlRecord): unknown
+  appendSwitch(version: number): void
   trim(before: number): void
   scrub(before: number, erase: (record: { text: string }) => boolean): number
   flushed(): Promise<void>
@@ -101,7 +100,7 @@ export class Consumer {
     if (shadow === undefined || this.#switchRequested === shadow.version) return false
     shadow.build(store, buildEdgesMax)
     if (shadow.complete) {
-      log.appendControl({ kind: 'switch', version: shadow.version })
+      log.appendSwitch(shadow.version)
       this.#switchRequested = shadow.version
     }
     return true

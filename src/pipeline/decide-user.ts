@@ -10,10 +10,10 @@ import {
 import { edgeWeightMaxOf } from '../core/edge.ts'
 import type { ProductIndex, UserIndex } from '../core/ids.ts'
 import { evidenceEdgesMax, evidenceProductsMax } from '../core/limits.ts'
-import { decideHeld, landed, type Status } from '../core/persona.ts'
+import { decideHeld, decisionSlack, landed, type Status } from '../core/persona.ts'
 import { rngFor } from '../core/rng.ts'
-import { type SampledScores, sampleLongerWalks, type WalkGraph } from '../core/sampled-walk.ts'
-import { type Row, scoreTotal } from '../core/walk.ts'
+import { type Snapshot, sampleLongerWalks, type WalkGraph } from '../core/sampled-walk.ts'
+import { scoreTotal } from '../core/walk.ts'
 import type { RecordCause, Run } from './run.ts'
 
 /** Who touched the user: only their own event may start longer walks; a re-walk leaves a sampled answer standing. */
@@ -29,41 +29,30 @@ export function decideUser(
   { cause, touch, previous }: { cause: RecordCause; touch: Touch; previous?: Answer },
 ): boolean {
   const { users } = run.engine
-  const before = previous ?? quickAnswer(run, slot)
-  const status = settle(run, slot, { cause, touch })
-  users.setAnswer(slot, status, status === 'inferred' ? (users.sampled[slot] ? 'sampled' : 'exact') : 'none')
+  const status = users.status(slot)
+  const primary = users.primary[slot]!
+  const now = settle(run, slot, { cause, touch })
+  const method = now === 'inferred' ? (users.sampled[slot] ? 'sampled' : 'exact') : 'none'
+  if (method !== users.method(slot)) users.touch(slot)
+  users.setAnswer(slot, now, method)
+  const changed = users.hold(slot, held.values) || now !== status || users.primary[slot] !== primary
+  if (!changed && previous === undefined) return false
+  const before = previous ?? answerBefore(run, slot, { status, primary })
   return emitIfChanged(run, slot, { cause, before })
-}
-
-/** The answer of a hot user as held now, with names resolved only when somebody looks. */
-type QuickAnswer = {
-  readonly held: readonly number[]
-  readonly primaryIndex: number
-  readonly status: Status
-}
-
-function quickAnswer({ engine: { users } }: Run, slot: number): QuickAnswer {
-  return {
-    held: [...users.since[slot]!.keys()],
-    primaryIndex: users.primary[slot]!,
-    status: users.status(slot),
-  }
 }
 
 /** Compares with `before`, keeps since-times, and writes the change event. */
 export function emitIfChanged(
   run: Run,
   slot: number,
-  { cause, before }: { cause: RecordCause; before: Answer | QuickAnswer },
+  { cause, before }: { cause: RecordCause; before: Answer },
 ): boolean {
   const { engine, tx } = run
   const { users, active } = engine
-  if ('held' in before && sameAsHeld(run, slot, before)) return false
   const probability = probabilitiesOf(run, slot)
   keepSince(run, slot, cause.ts)
   const after = namedAnswer(run, slot, [...users.since[slot]!.keys()])
-  const named = 'held' in before ? namedBefore(run, slot, before) : before
-  const difference = differenceOf(named, after, (name) => rounded(probability(active.names.indexOf(name))))
+  const difference = differenceOf(before, after, (name) => rounded(probability(active.names.indexOf(name))))
   users.touch(slot)
   if (difference === undefined) return false
   users.sequence[slot]!++
@@ -73,7 +62,7 @@ export function emitIfChanged(
     cause,
     ...after,
     ...difference,
-    previousPrimary: named.primary,
+    previousPrimary: before.primary,
     evidence: evidenceFor(run, slot, difference.entered),
     version: active.meta.version,
   }
@@ -81,43 +70,62 @@ export function emitIfChanged(
   return true
 }
 
-/** Held set (into the hot flags), primary and status of one user. */
+/** The held set being decided, C flags; and the rows it is decided from, used anew each time. */
+const held = { values: new Uint8Array(0), offset: 0 }
+const score: { values: Float64Array; offset: number } = { values: new Float64Array(0), offset: 0 }
+
+/** Held set (into `held`), primary and status of one user. */
 function settle(run: Run, slot: number, { cause, touch }: { cause: RecordCause; touch: Touch }): Status {
-  const { engine } = run
-  const { users, active, policy } = engine
+  const { users, active, policy } = run.engine
   const personas = active.names.length
-  const score: Row = { values: users.scores, offset: slot * personas }
-  const held = { values: users.held, offset: slot * personas }
-  const options = { policy: policy.decision, carried: active.carried }
+  const from = slot * personas
   const weight = users.weight[slot]!
-  if (weight >= policy.decision.weightMin && landed(score, { weight, personas }, policy.decision)) {
+  score.values = users.scores
+  score.offset = from
+  if (held.values.length !== personas) held.values = new Uint8Array(personas)
+  for (let c = 0; c < personas; c++) held.values[c] = users.held[from + c]!
+  const walked = { weight, personas }
+  if (weight >= policy.decision.weightMin && landed(score, walked, policy.decision)) {
     users.sampled[slot] = undefined
-    users.primary[slot] = decideHeld(score, held, options)
+    users.primary[slot] = decide(run)
+    users.slack[slot] = decisionSlack(score, held, {
+      policy: policy.decision,
+      carried: active.carried,
+      weight,
+    })
     return 'inferred'
   }
   if (touch === 're-walk' && users.sampled[slot] !== undefined) return 'inferred' // the snapshot stands
+  users.slack[slot] = 0
   users.sampled[slot] =
     touch === 'own event' && weight >= policy.decision.weightMin ? longerWalks(run, slot, cause) : undefined
   const sampled = users.sampled[slot]
   if (sampled !== undefined) {
-    users.primary[slot] = decideHeld({ values: sampled.scores, offset: 0 }, held, options)
+    score.values = sampled.scores
+    score.offset = 0
+    users.primary[slot] = decide(run)
     return 'inferred'
   }
-  users.held.fill(0, held.offset, held.offset + personas)
+  held.values.fill(0)
   users.primary[slot] = -1
   return 'unknown'
 }
 
-function longerWalks(run: Run, slot: number, cause: RecordCause): SampledScores | undefined {
+function decide({ engine: { active, policy } }: Run): number {
+  return decideHeld(score, held, { policy: policy.decision, carried: active.carried })
+}
+
+function longerWalks(run: Run, slot: number, cause: RecordCause): Snapshot | undefined {
   const { engine } = run
   const { users, policy, active } = engine
   if (policy.sampling.walksMax === 0 || active.meta.prototypes === 0) return undefined
-  const rng = rngFor({ seed: policy.seed, text: users.userId[slot]!, position: cause.position })
-  return sampleLongerWalks(graphOf(run), users.index[slot]!, {
+  const rng = rngFor({ seed: policy.seed, text: users.userId[slot]!, position: cause.ref.offset })
+  const result = sampleLongerWalks(graphOf(run), users.index[slot]!, {
     personas: active.names.length,
     policy: policy.sampling,
     rng,
   })
+  return result && { ...result, position: cause.position }
 }
 
 function graphOf({ engine, tx }: Run): WalkGraph {
@@ -132,14 +140,6 @@ function graphOf({ engine, tx }: Run): WalkGraph {
       for (let c = 0; c < out.length; c++) out[c] = values[offset + c]!
     },
   }
-}
-
-function sameAsHeld({ engine: { users } }: Run, slot: number, before: QuickAnswer): boolean {
-  if (before.status !== users.status(slot) || before.primaryIndex !== users.primary[slot]) return false
-  const from = slot * users.personas
-  let count = 0
-  for (let c = 0; c < users.personas; c++) count += users.held[from + c]!
-  return count === before.held.length && before.held.every((c) => users.held[from + c] === 1)
 }
 
 /** Held personas keep their time, new ones begin now; kept in order of persona index. */
@@ -173,16 +173,14 @@ function namedAnswer(run: Run, slot: number, held: readonly number[]): Answer {
   }
 }
 
-function namedBefore(
-  { engine: { active } }: Run,
-  _slot: number,
-  { held, primaryIndex, status }: QuickAnswer,
+/** What a user was answered with, by what is still kept of it. */
+function answerBefore(
+  { engine: { users, active } }: Run,
+  slot: number,
+  { status, primary }: { status: Status; primary: number },
 ): Answer {
-  return {
-    status,
-    personas: held.map((c) => ({ persona: active.names[c]!, probability: 0 })),
-    primary: active.names[primaryIndex],
-  }
+  const held = Array.from(users.since[slot]!.keys(), (c) => ({ persona: active.names[c]!, probability: 0 }))
+  return { status, personas: held, primary: active.names[primary] }
 }
 
 /** The products that carry most of the landing mass of what entered an exact walk; none for labels and samples. */

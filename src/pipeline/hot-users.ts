@@ -3,7 +3,7 @@
 import { assert } from '../core/assert.ts'
 import type { UserId, UserIndex } from '../core/ids.ts'
 import { type Method, methods, type Status, statuses } from '../core/persona.ts'
-import type { SampledScores } from '../core/sampled-walk.ts'
+import type { Snapshot } from '../core/sampled-walk.ts'
 import type { UserRow } from '../store/port.ts'
 
 /** Bytes of a user beside scores, scores as written and held flags: id, since-times, small fields. */
@@ -31,6 +31,8 @@ export class HotUsers {
   weight = new Float64Array(0)
   sequence = new Float64Array(0)
   primary = new Int16Array(0)
+  /** How far S may still move (L1) before deciding anew can give another answer; 0 or less: not known. */
+  slack = new Float64Array(0)
   #status = new Uint8Array(0)
   #method = new Uint8Array(0)
   /** Upper bound of ||q − q as written||₁. */
@@ -40,7 +42,7 @@ export class HotUsers {
   readonly index: UserIndex[] = []
   readonly userId: UserId[] = []
   readonly since: HeldSince[] = []
-  readonly sampled: (SampledScores | undefined)[] = []
+  readonly sampled: (Snapshot | undefined)[] = []
 
   constructor(personas: number, bytesMax: number) {
     this.personas = personas
@@ -69,6 +71,7 @@ export class HotUsers {
     this.index[slot] = user
     this.userId[slot] = row.userId
     this.weight[slot] = 0
+    this.slack[slot] = 0
     this.sequence[slot] = row.sequence
     this.primary[slot] = row.primary
     this.since[slot] = new Map(row.held.map(({ persona, since }) => [persona, since]))
@@ -170,7 +173,7 @@ export class HotUsers {
       scores: sampled === undefined ? this.scores.slice(from, from + this.personas) : sampled.scores,
       held: Array.from(this.since[slot]!, ([persona, since]) => ({ persona, since })),
       primary: this.primary[slot]!,
-      position,
+      position: sampled?.position ?? position,
       halfWidth: sampled?.halfWidth ?? 0,
     }
   }
@@ -203,6 +206,7 @@ export class HotUsers {
     this.#written = grown(this.#written, new Float64Array(entries))
     this.held = grown(this.held, new Uint8Array(entries))
     this.weight = grown(this.weight, new Float64Array(slots))
+    this.slack = grown(this.slack, new Float64Array(slots))
     this.sequence = grown(this.sequence, new Float64Array(slots))
     this.primary = grown(this.primary, new Int16Array(slots))
     this.#status = grown(this.#status, new Uint8Array(slots))
@@ -217,6 +221,7 @@ function grown<T extends { set(values: T): void }>(values: T, into: T): T {
   return into
 }
 
-function sampledOf(row: UserRow): SampledScores {
-  return { scores: row.scores, walks: row.scoreWeight, moves: 0, landingMass: 0, halfWidth: row.halfWidth }
+function sampledOf(row: UserRow): Snapshot {
+  const { scores, scoreWeight: walks, halfWidth, position } = row
+  return { scores, walks, moves: 0, landingMass: 0, halfWidth, position }
 }

@@ -23,11 +23,20 @@ export type PrototypeMove = {
  * are repaired first and decided after, once each: one record makes at most one change event a user.
  */
 export function movePrototypeEdges(run: Run, moves: Iterable<PrototypeMove>, cause: RecordCause): void {
-  const touched = new Set<UserIndex>()
-  for (const move of moves) if (moveEdge(run, move, cause)) repairBuyers(run, move.product, touched)
-  for (const user of touched) {
+  const touched: UserIndex[] = []
+  let published = 0
+  for (const move of moves)
+    if (moveEdge(run, move, cause)) {
+      repairBuyers(run, move.product, touched)
+      published++
+    }
+  const { users } = run.engine
+  const options = { cause, touch: 're-walk' } as const
+  for (const user of published > 1 ? new Set(touched) : touched) {
     run.tx.count.rewalks++
-    decideUser(run, heat(run, user), { cause, touch: 're-walk' })
+    const slot = users.slotOf(user)
+    if (slot !== undefined && users.slack[slot]! > 0) continue // certainly as decided before
+    decideUser(run, heat(run, user), options)
   }
 }
 
@@ -72,20 +81,27 @@ export function newVector(personas: number): VectorRow {
 }
 
 /** Every new user who bought the product follows its publication: S += w·shift where S is hot; not hot, S is walked anew. */
-function repairBuyers(run: Run, product: ProductIndex, touched: Set<UserIndex>): void {
+function repairBuyers(run: Run, product: ProductIndex, touched: UserIndex[]): void {
   const { engine, tx } = run
   const personas = shift.length
   tx.buyersOf(product, buyers)
+  const { users, active, policy } = engine
+  const by = { values: shift, offset: 0 }
+  const score = { values: users.scores, offset: 0 }
+  const scale = { weight: 0, personas }
   for (let i = 0; i < buyers.length; i++) {
     const user = buyers.ids[i] as UserIndex
-    if (engine.active.labels.has(user)) continue
-    touched.add(user)
-    const slot = engine.users.slotOf(user)
+    const slot = users.slotOf(user)
+    const isPrototype = slot === undefined ? active.labels.has(user) : users.status(slot) === 'prototype'
+    if (isPrototype) continue
+    touched.push(user)
     if (slot === undefined) continue
-    const score = { values: engine.users.scores, offset: slot * personas }
-    addScaled(score, { values: shift, offset: 0 }, { weight: buyers.weights[i]!, personas })
+    score.offset = slot * personas
+    scale.weight = buyers.weights[i]!
+    addScaled(score, by, scale)
+    users.slack[slot]! -= scale.weight * shiftNorm
     // ||q' − q||₁ ≤ 2·||ΔS||₁ / sum(S'): both q are S over its sum
     const total = scoreTotal(score, personas)
-    engine.users.move(slot, total > 0 ? (2 * buyers.weights[i]! * shiftNorm) / total : 2, engine.policy.delta)
+    users.move(slot, total > 0 ? (2 * scale.weight * shiftNorm) / total : 2, policy.delta)
   }
 }

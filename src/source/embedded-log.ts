@@ -3,7 +3,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Database, RootDatabase } from 'lmdb'
 import type { ControlRecord } from '../core/event.ts'
-import { mapUseOf } from '../store/lmdb/environment.ts'
+import { mapUseOf } from '../lmdb/open.ts'
 import { type BlockInput, blockCount, decodeBlock, encodeBlock, scrubBlock } from './log-block.ts'
 import type { RecordBatch, Source, SourceRecord } from './port.ts'
 
@@ -61,8 +61,17 @@ export class EmbeddedLog implements Source {
     })
   }
 
-  appendControl(control: ControlRecord): { first: number; next: number } {
-    return this.append([{ format: { kind: 'control' }, records: [Buffer.from(JSON.stringify(control))] }])
+  appendControl(control: ControlRecord, mark?: ProducerMark): { first: number; next: number } {
+    return this.append(
+      [{ format: { kind: 'control' }, records: [Buffer.from(JSON.stringify(control))] }],
+      mark,
+    )
+  }
+
+  /** Appends the record that switches to `version`, once: a crash does not make it come twice. */
+  appendSwitch(version: number): void {
+    const mark = { name: 'switch', next: version }
+    if (this.producer(mark.name).next < version) this.appendControl({ kind: 'switch', version }, mark)
   }
 
   producer(name: string): ProducerState {

@@ -30,7 +30,7 @@ export type UserRow = {
   readonly held: readonly { readonly persona: number; readonly since: number }[]
   /** Index of the primary persona, −1 for none. */
   readonly primary: number
-  /** Position after which the row was written; exact scores are S(u) as of then. */
+  /** Position after which the row was written, exact scores being S(u) as of then; of a sampled answer its own position. */
   readonly position: number
   /** Widest 95 % interval of a sampled q, ±; 0 otherwise. */
   readonly halfWidth: number

@@ -8,14 +8,21 @@ import {
   distanceOf,
   distributionOf,
   driftRatioOf,
+  type OracleInputs,
   type OracleScore,
   scoreOf,
 } from '../oracle/batch.ts'
 import { type OracleEdges, weightsOf } from '../oracle/edges.ts'
+import { foldChanges } from '../oracle/fold.ts'
+import type { OracleRecord } from '../oracle/model.ts'
 import type { OracleStream } from '../oracle/stream.ts'
-import { logName } from './engine-records.ts'
+import type { Rig } from './engine-harness.ts'
+import { encodeRecords, logName } from './engine-records.ts'
 import type { Step } from './engine-steps.ts'
 import { type EngineView, exactScoreOf, hotScoreOf, inOrder, oracleChangesOf, viewOf } from './engine-view.ts'
+
+/** The engine, and the edges and prototypes that the oracle has at this point. */
+type Checked = { readonly rig: Rig; readonly oracle: OracleInputs }
 
 /** The change events of one record, as sets of names, one a user. */
 export function checkChanges({ position, offset, outcome, lines }: Step): void {
@@ -137,7 +144,7 @@ function sumsOf({ net, views, carts, reviews }: StoredEdge): StoredEdge {
 }
 
 /** I1: hot scores, W of every row, and S of the rows of hot users once written, are the walk over published vectors. */
-export function checkScores({ rig, oracle }: Pick<Step, 'rig' | 'oracle'>): { hot: number } {
+export function checkScores({ rig, oracle }: Checked): { hot: number } {
   const { store, engine } = rig
   const published = publishedOf(store)
   let hot = 0
@@ -194,7 +201,7 @@ function publishedOf(store: StoreReader): Map<string, readonly number[]> {
 }
 
 /** I2: no product has drifted by more than delta · rho, and no user's q by more than 2 · delta / (1 − delta). */
-export function checkFreshness({ rig, oracle }: Pick<Step, 'rig' | 'oracle'>): void {
+export function checkFreshness({ rig, oracle }: Checked): void {
   const { edges, set, config } = oracle
   const view = viewOf(rig.store)
   const exact = batch({ edges, set, config, products: view.products.keys() })
@@ -214,4 +221,28 @@ export function checkFreshness({ rig, oracle }: Pick<Step, 'rig' | 'oracle'>): v
 
 export function rounded(value: number): number {
   return Math.round(value * 1e6) / 1e6
+}
+
+/** I6: the engine's change events, folded, are its users. Returns how many users have any. */
+export function checkFold({
+  records,
+  changes,
+  view,
+}: {
+  records: readonly OracleRecord[]
+  changes: readonly string[]
+  view: EngineView
+}): number {
+  const { positions } = encodeRecords(records)
+  const folds = foldChanges({ records, changes: oracleChangesOf(changes, positions) })
+  const nothing = { status: 'unknown', sequence: 0, held: new Set(), primary: null }
+  for (const [id, { status, sequence, held, primary }] of view.users)
+    assert.deepEqual(folds.get(id) ?? nothing, {
+      status,
+      sequence,
+      held: new Set(Object.keys(held)),
+      primary,
+    })
+  for (const id of folds.keys()) assert.ok(view.users.has(id), `change events of ${id}, who is not there`)
+  return folds.size
 }

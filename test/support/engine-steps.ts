@@ -25,7 +25,7 @@ export type Step = {
 export function driveSteps(
   records: readonly OracleRecord[],
   options: RigOptions,
-  { before, after }: { before?: (rig: Rig) => void; after: (step: Step) => void },
+  { before, after }: { before?: (rig: Rig, oracle: OracleStream) => void; after: (step: Step) => void },
 ): Promise<void> {
   const encoded = encodeRecords(records)
   return withRig(options, (rig) => {
@@ -34,7 +34,7 @@ export function driveSteps(
     let streamMs = -1
     let next = 0
     records.forEach((record, position) => {
-      before?.(rig)
+      before?.(rig, oracle)
       const { changes, rewalks } = rig.store.counters()
       for (; encoded.positions[next] === position; next++)
         rig.process(batchOf(encoded.records, next, next + 1))

@@ -26,6 +26,7 @@ export type UserView = {
 
 export type ProductView = {
   readonly title: string | undefined
+  readonly buyers: number
   readonly M: number
   readonly B: readonly number[]
   readonly published: readonly number[]
@@ -48,6 +49,7 @@ export function viewOf(store: StoreReader): EngineView {
     const { productId, title } = store.product(product)!
     products.set(productId, {
       title,
+      buyers: store.productDegree(product),
       M: vector?.mass ?? 0,
       B: [...(vector?.b ?? personas.map(() => 0))],
       published: [...(vector?.published ?? personas.map(() => 0))],

@@ -1,11 +1,10 @@
 // Opening the LMDB environment of the state: schema and settings are checked before anything is read.
 import { randomBytes } from 'node:crypto'
-import { existsSync, mkdirSync } from 'node:fs'
-import { join } from 'node:path'
-import { type Database, open, type RootDatabase } from 'lmdb'
-import { FatalError, messageOf } from '../../errors.ts'
+import type { Database, RootDatabase } from 'lmdb'
+import { FatalError } from '../../errors.ts'
+import { openLmdb, openNamed, openNumbered } from '../../lmdb/open.ts'
 import { EditedTable } from './edited-table.ts'
-import { editedTables, namedTables, openNamed, openNumbered, schemaVersion, tableNames } from './layout.ts'
+import { editedTables, namedTables, schemaVersion, tableNames } from './layout.ts'
 import { Table } from './table.ts'
 
 export type Settings = Readonly<Record<string, string | number>>
@@ -21,40 +20,6 @@ export type EnvironmentOptions = {
   readonly settings: Settings
   readonly mapSizeBytes: number
   readonly readOnly?: boolean
-}
-
-/** Opens an LMDB environment in a directory of its own; errors say which directory and what to do. */
-export function openLmdb({
-  path,
-  mapSizeBytes,
-  readOnly = false,
-}: {
-  path: string
-  mapSizeBytes: number
-  readOnly?: boolean
-}): RootDatabase {
-  if (readOnly && !existsSync(join(path, 'data.mdb')))
-    throw new FatalError(
-      `${path} holds no data of Kindred; name the directory given to \`replay\` or \`serve\` with --data`,
-    )
-  try {
-    if (!readOnly) mkdirSync(path, { recursive: true })
-    return open({ path, maxDbs: 32, mapSize: mapSizeBytes, readOnly, noSubdir: false, encoding: 'binary' })
-  } catch (error) {
-    throw new FatalError(
-      `cannot open ${path}: ${messageOf(error)}; check that it exists, is writable and is not full`,
-    )
-  }
-}
-
-/** Bytes of an environment's memory map that are in use, and its size. */
-export function mapUseOf(env: RootDatabase): { used: number; size: number } {
-  const { lastPageNumber, pageSize, mapSize } = env.getStats() as {
-    lastPageNumber: number
-    pageSize: number
-    mapSize: number
-  }
-  return { used: (lastPageNumber + 1) * pageSize, size: mapSize }
 }
 
 /** Opens the state's environment: a new one is given the schema and settings, another must have the same ones. */

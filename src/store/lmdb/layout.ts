@@ -1,6 +1,4 @@
-// The key layout of the LMDB store, as one table, and its binary keys.
-import type { Database, RootDatabase } from 'lmdb'
-
+// The key layout of the LMDB store, as one table.
 /** The layout's number; a store of another number is refused, or migrated (migrations.ts). */
 export const schemaVersion = 1
 
@@ -57,38 +55,4 @@ export function firstOf(key: number): number {
 }
 export function secondOf(key: number): number {
   return key % half
-}
-
-type KeyBuffer = Buffer & { dataView?: DataView }
-
-const numberKeys = {
-  writeKey(key: number, target: KeyBuffer, start: number): number {
-    target.dataView ??= new DataView(target.buffer, target.byteOffset, target.length)
-    target.dataView.setUint32(start, Math.floor(key / 2 ** 32))
-    target.dataView.setUint32(start + 4, key % 2 ** 32)
-    return start + 8
-  },
-  readKey(target: KeyBuffer, start: number): number {
-    target.dataView ??= new DataView(target.buffer, target.byteOffset, target.length)
-    return target.dataView.getUint32(start) * 2 ** 32 + target.dataView.getUint32(start + 4)
-  },
-}
-
-const textKeys = {
-  writeKey(key: string, target: Buffer, start: number): number {
-    return start + target.write(key, start, 'utf8')
-  },
-  readKey(target: Buffer, start: number, end: number): string {
-    return target.toString('utf8', start, end)
-  },
-}
-
-/** A table with whole-number keys below 2⁵³ and binary values. */
-export function openNumbered(env: RootDatabase, name: string): Database<Buffer, number> {
-  return env.openDB({ name, encoding: 'binary', keyEncoder: numberKeys } as never)
-}
-
-/** A table with text keys (raw UTF-8) and binary values. */
-export function openNamed(env: RootDatabase, name: string): Database<Buffer, string> {
-  return env.openDB({ name, encoding: 'binary', keyEncoder: textKeys } as never)
 }

@@ -8,16 +8,10 @@ import type { PrototypeVersion, ShareList } from '../../core/prototype.ts'
 import type { Rng } from '../../core/rng.ts'
 import type { WalkEdge } from '../../core/sampled-walk.ts'
 import { FatalError } from '../../errors.ts'
+import { mapUseOf } from '../../lmdb/open.ts'
 import type * as port from '../port.ts'
 import { emptyCounters } from '../port.ts'
-import {
-  type Environment,
-  mapUseOf,
-  openEnvironment,
-  readMeta,
-  type Settings,
-  writeMeta,
-} from './environment.ts'
+import { type Environment, openEnvironment, readMeta, type Settings, writeMeta } from './environment.ts'
 import { pair, secondOf } from './layout.ts'
 import * as rows from './rows.ts'
 import { SeenIds } from './seen.ts'
@@ -30,7 +24,7 @@ const idCacheMax = 200_000
  * chunk is one read), and of many products, whose lists grow by one or two.
  */
 const userBlock = 320
-const productBlock = 32
+const productBlock = 16
 const everything = Number.MAX_SAFE_INTEGER
 const noEdge = { key: -1, stored: undefined }
 
@@ -68,8 +62,8 @@ export class LmdbStore implements port.Store, port.StoreWriter {
     const { edited } = environment
     this.#userProducts = new SlotLists(edited.user_products, userBlock)
     this.#productUsers = new SlotLists(edited.product_users, productBlock)
-    this.#seen = new SeenIds(edited.seen, options.dedupeHorizon)
     this.#erasureKey = readMeta<string>(environment, 'erasure_key') ?? ''
+    this.#seen = new SeenIds(edited.seen, { horizon: options.dedupeHorizon, key: this.#erasureKey })
   }
 
   transact<T>(change: (tx: port.StoreWriter) => T): T {

@@ -2,8 +2,8 @@
 
 import type { RootDatabase } from 'lmdb'
 import { FatalError } from '../../errors.ts'
-import { openLmdb } from './environment.ts'
-import { openNamed, schemaVersion } from './layout.ts'
+import { openLmdb, openNamed } from '../../lmdb/open.ts'
+import { schemaVersion } from './layout.ts'
 
 /** Changes an environment of schema n into one of n + 1, inside a transaction. */
 export type MigrationStep = (env: RootDatabase) => void

@@ -1,7 +1,7 @@
-// Dedupe of event ids: 128-bit hashes appended by position, found through an index of fingerprints in memory.
+// Dedupe of event ids: keyed 128-bit hashes appended by position, found through an index of fingerprints in memory.
 // The table is the truth: a fingerprint only says where to look, so a collision of fingerprints costs one read.
-import { hash } from 'node:crypto'
 import type { EditedTable } from './edited-table.ts'
+import { sipHash128 } from './sip-hash.ts'
 
 const hashBytes = 16
 const blockPositions = 64
@@ -11,15 +11,21 @@ const loadMax = 0.6
 export class SeenIds {
   readonly #table: EditedTable
   readonly #horizon: number
+  readonly #key: Uint32Array
+  /** Hash of the event id asked for. */
+  readonly #digest = new Uint32Array(hashBytes / 4)
   /** Open addressing: fingerprint (never 0; 0 is an empty place) and low 32 bits of the position of each remembered id. */
   #prints = new Uint32Array(0)
   #positions = new Uint32Array(0)
   #used = 0
   #loaded = false
 
-  constructor(table: EditedTable, horizon: number) {
+  /** `key`: 16 secret bytes of this store, hexadecimal. */
+  constructor(table: EditedTable, { horizon, key }: { horizon: number; key: string }) {
     this.#table = table
     this.#horizon = horizon
+    const bytes = Buffer.from(key, 'hex')
+    this.#key = Uint32Array.from([0, 4, 8, 12], (at) => bytes.readUInt32LE(at))
   }
 
   /** Reads the remembered ids of the last `horizon` positions before `position`. */
@@ -45,14 +51,15 @@ export class SeenIds {
   /** True when `eventId` was remembered within the horizon; else remembers it at `position`. */
   seenBefore(eventId: string, position: number): boolean {
     if (!this.#loaded) this.load(position)
-    const digest = hash('sha256', eventId, 'buffer').subarray(0, hashBytes)
-    if (digest.readUInt32LE(0) === 0) digest[0] = 1 // 0 marks a position without an id
-    const print = digest.readUInt32LE(0)
-    if (this.#find(digest, position)) return true
+    const digest = this.#digest
+    sipHash128(eventId, this.#key, digest)
+    if (digest[0] === 0) digest[0] = 1 // 0 marks a position without an id
+    const print = digest[0]!
+    if (this.#find(print, position)) return true
     this.#insert(print, position)
     const slot = position % blockPositions
     const block = this.#table.edit(Math.floor(position / blockPositions), (slot + 1) * hashBytes)
-    digest.copy(block.bytes, slot * hashBytes)
+    for (let i = 0; i < digest.length; i++) block.bytes.writeUInt32LE(digest[i]!, slot * hashBytes + i * 4)
     return false
   }
 
@@ -67,25 +74,22 @@ export class SeenIds {
     return Math.floor(Math.max(0, position - this.#horizon) / blockPositions)
   }
 
-  #find(digest: Buffer, position: number): boolean {
-    const print = digest.readUInt32LE(0)
+  #find(print: number, position: number): boolean {
     const mask = this.#prints.length - 1
     for (let at = print & mask; this.#prints[at] !== 0; at = (at + 1) & mask) {
       if (this.#prints[at] !== print) continue
       const age = (position - this.#positions[at]!) >>> 0 // positions lie less than 2³² apart
-      if (age <= this.#horizon && this.#holds(digest, position - age)) return true
+      if (age <= this.#horizon && this.#holds(position - age)) return true
     }
     return false
   }
 
-  #holds(digest: Buffer, position: number): boolean {
+  /** Whether the digest is what the table remembers at `position`. */
+  #holds(position: number): boolean {
     const block = this.#table.read(Math.floor(position / blockPositions))
     const from = (position % blockPositions) * hashBytes
-    return (
-      block !== undefined &&
-      block.length >= from + hashBytes &&
-      digest.compare(block.bytes, from, from + hashBytes) === 0
-    )
+    if (block === undefined || block.length < from + hashBytes) return false
+    return this.#digest.every((word, i) => word === block.bytes.readUInt32LE(from + i * 4))
   }
 
   #insert(print: number, position: number): void {

@@ -1,0 +1,89 @@
+// What the benchmarks share: where data sets lie, the sequences they run, temporary directories, medians and hashes.
+import { createHash } from 'node:crypto'
+import { existsSync, readFileSync } from 'node:fs'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join, resolve } from 'node:path'
+import { Readable } from 'node:stream'
+import { gunzipSync } from 'node:zlib'
+import { type LabelLine, parseLabels } from '../../src/codec/prototypes.ts'
+import { generateShop } from '../../src/demo/shop.ts'
+import { fileChunks } from '../../src/source/file-lines.ts'
+import type { BlockInput } from '../../src/source/log-block.ts'
+
+/** What a benchmark measured, fields in snake_case. */
+export type BenchResult = Readonly<Record<string, unknown>>
+export type BenchOptions = { readonly tiny: boolean; readonly report: (line: string) => void }
+export type Bench = (options: BenchOptions) => Promise<BenchResult>
+
+/** Every k-th labelled user of the real file is a prototype. */
+const prototypesEvery = 10
+const tinyShoppers = 300
+const shoppers = 20_000
+
+/** A sequence of events with its prototypes; `chunks` reads it anew each time. */
+export type Sequence = {
+  readonly name: string
+  readonly labels: readonly LabelLine[]
+  chunks(): AsyncIterable<{ readonly blocks: readonly BlockInput[]; readonly nextLine: number }>
+}
+
+/** The year of Online Retail where it is at hand and asked for; else a synthetic shop of a fixed seed. */
+export function eventSequence({ tiny }: { tiny: boolean }): Sequence {
+  const file = dataFile('online-retail.ndjson.gz')
+  const labels = dataFile('online-retail-personas.ndjson.gz')
+  if (tiny || file === undefined || labels === undefined) return shopSequence(tiny ? tinyShoppers : shoppers)
+  const text = gunzipSync(readFileSync(labels)).toString('utf8')
+  return {
+    name: 'online-retail',
+    labels: parseLabels(text, labels).filter((_, i) => i % prototypesEvery === 0),
+    chunks: () => fileChunks(file, { source: 'file:online-retail' }),
+  }
+}
+
+function shopSequence(count: number): Sequence {
+  const shop = generateShop({ seed: 1, shoppers: count })
+  const lines = shop.events.map((event) => `${JSON.stringify(event)}\n`)
+  const labels = shop.prototypes.map((prototype) => JSON.stringify(prototype)).join('\n')
+  return {
+    name: 'synthetic shop',
+    labels: parseLabels(labels, 'synthetic shop'),
+    chunks: () =>
+      fileChunks('shop', { source: 'file:shop', input: Readable.from([Buffer.from(lines.join(''))]) }),
+  }
+}
+
+/** A file of the data sets' directory (KINDRED_DATA, or ../shared/data beside the checkout); undefined if not there. */
+function dataFile(name: string): string | undefined {
+  const path = join(resolve(process.env.KINDRED_DATA || '../shared/data'), name)
+  return existsSync(path) ? path : undefined
+}
+
+/** Runs `work` in a directory of its own, removed after. */
+export async function inTemporary<T>(work: (dir: string) => Promise<T>): Promise<T> {
+  const dir = await mkdtemp(join(tmpdir(), 'kindred-bench-'))
+  try {
+    return await work(dir)
+  } finally {
+    await rm(dir, { recursive: true, force: true })
+  }
+}
+
+export function median(values: readonly number[]): number {
+  const sorted = [...values].sort((a, b) => a - b)
+  return sorted[Math.floor(sorted.length / 2)] ?? Number.NaN
+}
+
+/** Anonymous memory of this process now, MB: what is resident and not pages of mapped files (on Linux; else all of it). */
+export function anonymousMb(): number {
+  const status = existsSync('/proc/self/status') ? readFileSync('/proc/self/status', 'utf8') : ''
+  const kilobytes = /^RssAnon:\s+(\d+) kB$/m.exec(status)?.[1]
+  return kilobytes === undefined ? process.memoryUsage().rss / 1e6 : (Number(kilobytes) * 1024) / 1e6
+}
+
+/** A hash of lines in sorted order: what a run gave, whatever order it gave it in. */
+export function hashOfLines(lines: readonly string[]): string {
+  const hash = createHash('sha256')
+  for (const line of [...lines].sort()) hash.update(line).update('\n')
+  return hash.digest('hex').slice(0, 32)
+}

@@ -1,0 +1,73 @@
+// LMDB as state and log share it: opening an environment and its tables, with binary keys. Errors say what to do.
+import { existsSync, mkdirSync } from 'node:fs'
+import { join } from 'node:path'
+import { type Database, open, type RootDatabase } from 'lmdb'
+import { FatalError, messageOf } from '../errors.ts'
+
+/** Opens an LMDB environment in a directory of its own; errors say which directory and what to do. */
+export function openLmdb({
+  path,
+  mapSizeBytes,
+  readOnly = false,
+}: {
+  path: string
+  mapSizeBytes: number
+  readOnly?: boolean
+}): RootDatabase {
+  if (readOnly && !existsSync(join(path, 'data.mdb')))
+    throw new FatalError(
+      `${path} holds no data of Kindred; name the directory given to \`replay\` or \`serve\` with --data`,
+    )
+  try {
+    if (!readOnly) mkdirSync(path, { recursive: true })
+    return open({ path, maxDbs: 32, mapSize: mapSizeBytes, readOnly, noSubdir: false, encoding: 'binary' })
+  } catch (error) {
+    throw new FatalError(
+      `cannot open ${path}: ${messageOf(error)}; check that it exists, is writable and is not full`,
+    )
+  }
+}
+
+/** Bytes of an environment's memory map that are in use, and its size. */
+export function mapUseOf(env: RootDatabase): { used: number; size: number } {
+  const { lastPageNumber, pageSize, mapSize } = env.getStats() as {
+    lastPageNumber: number
+    pageSize: number
+    mapSize: number
+  }
+  return { used: (lastPageNumber + 1) * pageSize, size: mapSize }
+}
+
+type KeyBuffer = Buffer & { dataView?: DataView }
+
+const numberKeys = {
+  writeKey(key: number, target: KeyBuffer, start: number): number {
+    target.dataView ??= new DataView(target.buffer, target.byteOffset, target.length)
+    target.dataView.setUint32(start, Math.floor(key / 2 ** 32))
+    target.dataView.setUint32(start + 4, key % 2 ** 32)
+    return start + 8
+  },
+  readKey(target: KeyBuffer, start: number): number {
+    target.dataView ??= new DataView(target.buffer, target.byteOffset, target.length)
+    return target.dataView.getUint32(start) * 2 ** 32 + target.dataView.getUint32(start + 4)
+  },
+}
+
+const textKeys = {
+  writeKey(key: string, target: Buffer, start: number): number {
+    return start + target.write(key, start, 'utf8')
+  },
+  readKey(target: Buffer, start: number, end: number): string {
+    return target.toString('utf8', start, end)
+  },
+}
+
+/** A table with whole-number keys below 2⁵³ and binary values. */
+export function openNumbered(env: RootDatabase, name: string): Database<Buffer, number> {
+  return env.openDB({ name, encoding: 'binary', keyEncoder: numberKeys } as never)
+}
+
+/** A table with text keys (raw UTF-8) and binary values. */
+export function openNamed(env: RootDatabase, name: string): Database<Buffer, string> {
+  return env.openDB({ name, encoding: 'binary', keyEncoder: textKeys } as never)
+}

@@ -1,0 +1,46 @@
+// The benchmarks run tiny, so that they do not rot: they end, say what they must, and say the same twice.
+import assert from 'node:assert/strict'
+import { execFile } from 'node:child_process'
+import { join } from 'node:path'
+import { describe, it } from 'node:test'
+import { promisify } from 'node:util'
+import { ingestBench } from '../../scripts/bench/ingest.ts'
+import { walkBench } from '../../scripts/bench/walk.ts'
+
+const run = promisify(execFile)
+const script = join(import.meta.dirname, '..', '..', 'scripts', 'bench', 'main.js')
+const silent = { tiny: true, report: () => undefined }
+
+describe('benchmarks', () => {
+  it('ingest measures the pipeline, its floor and its memory, and gives the same result each time', async () => {
+    const first = await ingestBench(silent)
+    for (const field of [
+      'events',
+      'events_per_second',
+      'floor_events_per_second',
+      'ratio_to_floor',
+      'changes',
+    ])
+      assert.ok((first[field] as number) > 0, field)
+    assert.ok((first.rewalks_per_event as number) > 0.5)
+    assert.ok((first.peak_memory_mb as number) > 10)
+    assert.equal((await ingestBench(silent)).result_hash, first.result_hash)
+  })
+
+  it('walk measures by degree, and gives the same result each time', async () => {
+    const first = await walkBench(silent)
+    const byDegree = first.by_degree as readonly Record<string, number>[]
+    assert.deepEqual(
+      byDegree.map(({ degree }) => degree),
+      [10, 100, 1000],
+    )
+    for (const row of byDegree) for (const value of Object.values(row)) assert.ok(value > 0)
+    assert.equal((await walkBench(silent)).result_hash, first.result_hash)
+  })
+
+  it('prints one JSON document with --json, and refuses what it does not know', async () => {
+    const { stdout } = await run(process.execPath, [script, 'walk', '--json', '--tiny'])
+    assert.equal(typeof (JSON.parse(stdout) as { result_hash: string }).result_hash, 'string')
+    await assert.rejects(run(process.execPath, [script, 'nothing']), { code: 2 })
+  })
+})

@@ -1,0 +1,170 @@
+// I7: what has a limit keeps to it; past it a record is quarantined, an import refused, or ingest stops with an answer.
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import { importOf } from '../../src/codec/prototypes.ts'
+import type { ProductId, ProductIndex, UserId } from '../../src/core/ids.ts'
+import { netQuantityMax, personasMax, prototypesMax, userWeightMax } from '../../src/core/limits.ts'
+import { FatalError, UsageError } from '../../src/errors.ts'
+import type { StoreWriter } from '../../src/store/port.ts'
+import type { OracleEvent, OracleEventType } from '../oracle/model.ts'
+import { randomRecords } from '../oracle/random-records.ts'
+import { drive, type Rig, withRig } from '../support/engine-harness.ts'
+import { type Bytes, batchOf, encodeRecords, eventBytes, recordAt } from '../support/engine-records.ts'
+import { hotScoreOf, viewOf } from '../support/engine-view.ts'
+
+describe('I7 bounds', () => {
+  it('I7 an event past the largest W of a user is quarantined; others go on, and so does the user', () =>
+    withRig({ store: 'memory', config: { weightsRepeat: 'sum' } }, (rig) => {
+      const weight = 2100
+      const degree = Math.floor(userWeightMax / weight)
+      rig.store.transact((tx) => haveBought(tx, 'hub', degree, weight))
+      const purchases = [event('hub', 'a'), event('hub', 'b'), event('hub', 'c', 'view'), event('ann', 'b')]
+      const full = degree * weight + 1000
+      assert.ok(full <= userWeightMax && full + 1000 > userWeightMax)
+      const counts = process(rig, purchases)
+      assert.deepEqual([counts.applied, counts.quarantined], [3, 1])
+      assert.equal(rig.store.user(rig.store.userIndexOf('hub')!)?.weight, full + 300)
+      assert.match(rig.store.quarantinedRecords(0, 1)[0]!.cause, /as many products as one user can/)
+      assert.equal(process(rig, [event('hub', 'a', 'return'), event('hub', 'b')]).applied, 2)
+      assert.equal(rig.store.user(rig.store.userIndexOf('hub')!)?.weight, full + 300)
+    }))
+
+  for (const { type, sign } of [
+    { type: 'purchase' as const, sign: 1 },
+    { type: 'return' as const, sign: -1 },
+  ])
+    it(`I7 a ${type} past the largest net quantity of an edge is quarantined with its bytes`, () =>
+      withRig({ store: 'lmdb' }, (rig) => {
+        process(rig, [event('ann', 'tea')])
+        rig.store.transact((tx) => {
+          const [user, product] = [tx.userIndexOf('ann')!, tx.productIndexOf('tea')!]
+          tx.putEdge(
+            user,
+            product,
+            { ...tx.edge(user, product)!, net: sign * (netQuantityMax - 5) },
+            sign > 0 ? 1000 : 0,
+          )
+        })
+        const [fits, past] = [event('ann', 'tea', type, 5), event('ann', 'tea', type, 1)]
+        const { applied, quarantined } = process(rig, [fits, past])
+        assert.deepEqual([applied, quarantined], [1, 1])
+        const [kept] = rig.store.quarantinedRecords(0, 9)
+        assert.equal(Buffer.from(kept!.bytes).toString(), eventBytes(past).text)
+        assert.match(kept!.cause, /net quantity/)
+        const edge = Object.values(viewOf(rig.store).users.get('ann')!.edges)[0] as { net: number }
+        assert.equal(edge.net, sign * netQuantityMax)
+      }))
+
+  it('I7 a duplicate at a limit is a duplicate: it changes nothing, quarantine included', () =>
+    withRig({ store: 'memory' }, (rig) => {
+      process(rig, [event('ann', 'tea')])
+      rig.store.transact((tx) => {
+        const [user, product] = [tx.userIndexOf('ann')!, tx.productIndexOf('tea')!]
+        tx.putEdge(user, product, { ...tx.edge(user, product)!, net: netQuantityMax - 5 }, 1000)
+      })
+      const fits = event('ann', 'tea', 'purchase', 5)
+      assert.equal(process(rig, [fits]).applied, 1)
+      const { duplicates, quarantined } = process(rig, [fits])
+      assert.deepEqual({ duplicates, quarantined }, { duplicates: 1, quarantined: 0 })
+    }))
+
+  it('I7 quarantine past its limit stops with a FatalError and applies nothing of the batch', () =>
+    withRig({ store: 'lmdb', config: { quarantineMax: 3 } }, (rig) => {
+      const bad: Bytes = { text: '{"event_id":', format: { kind: 'json' } }
+      assert.equal(process(rig, [event('ann', 'tea'), bad, bad, bad]).quarantined, 3)
+      const before = [rig.store.counters(), viewOf(rig.store)]
+      assert.throws(() => process(rig, [event('ann', 'milk'), bad]), FatalError)
+      assert.throws(() => process(rig, [event('ann', 'milk'), bad]), /KINDRED_QUARANTINE_MAX/)
+      assert.deepEqual([rig.store.counters(), viewOf(rig.store)], before)
+      assert.equal(process(rig, [event('ann', 'milk')]).applied, 1)
+    }))
+
+  for (const slotsMax of [64, 100])
+    it(`I7 no more than ${slotsMax} of 300 users are ever hot when memory is for ${slotsMax}`, async () => {
+      const records = randomRecords({ seed: 16, events: 1500, users: 300, products: 120 })
+      const encoded = encodeRecords(records).records
+      // three quarters are for users, at 9 bytes a persona and 240 beside them; 6 personas, 7 at the end
+      const policy = { hotBytesMax: slotsMax === 64 ? 1 : ((7 * 9 + 240) * slotsMax) / 0.75 + 1 }
+      const most = await withRig({ store: 'memory', policy }, (rig) => {
+        let most = 0
+        for (let from = 0; from < encoded.length; from += 10) {
+          rig.process(batchOf(encoded, from, from + 10))
+          most = Math.max(most, hotCount(rig))
+        }
+        return most
+      })
+      assert.ok(most > slotsMax / 2, `${most} were hot`)
+      const limit = slotsMax === 64 ? 64 : Math.floor(((7 * 9 + 240) * slotsMax) / (6 * 9 + 240))
+      assert.ok(most <= limit, `${most} were hot`)
+    })
+
+  it('I7 imports of too many personas or prototypes are refused', () => {
+    const personas = (count: number) => Array.from({ length: count }, (_, nth) => `persona ${nth}`)
+    assert.equal(importOf([{ user_id: 'ann', personas: personas(personasMax) }]).personas.length, personasMax)
+    assert.throws(() => importOf([{ user_id: 'ann', personas: personas(personasMax + 1) }]), UsageError)
+    const definitions = personas(personasMax + 1).map((name) => ({ name }))
+    assert.throws(() => importOf([{ user_id: 'ann', personas: ['persona 0'] }], definitions), UsageError)
+    const labels = (count: number) =>
+      Array.from({ length: count }, (_, nth) => ({ user_id: `user ${nth}`, personas: ['persona'] }))
+    assert.equal(importOf(labels(prototypesMax)).prototypes.length, prototypesMax)
+    assert.throws(() => importOf(labels(prototypesMax + 1)), UsageError)
+  })
+
+  it('I7 a change event names at most three products as evidence', async () => {
+    const records = randomRecords({ seed: 17, events: 1500, users: 60, products: 60 })
+    const { changes } = await drive(records, { store: 'memory', batchSize: 100 })
+    const evidence = changes.map((line) => (JSON.parse(line) as { evidence: unknown[] }).evidence.length)
+    assert.equal(Math.max(...evidence), 3)
+  })
+})
+
+/** The next records of the rig's log, as one batch. */
+function process(rig: Rig, records: readonly (OracleEvent | Bytes)[]) {
+  const from = rig.store.watermark('log')
+  const batch = records.map((record, nth) =>
+    recordAt(from + nth, 'kind' in record ? eventBytes(record) : record),
+  )
+  return rig.process({ source: 'log', records: batch, next: from + batch.length })
+}
+
+/** A user with edges of `weight` to as many products, as if each had been bought, viewed, carted and reviewed. */
+function haveBought(tx: StoreWriter, userId: string, products: number, weight: number): void {
+  const user = tx.addUser(userId as UserId)
+  const edge = { net: 1, views: 1, carts: 1, reviews: 1, firstTs: 0, lastTs: 0 }
+  for (let nth = 0; nth < products; nth++) {
+    const productId = `product ${nth}` as ProductId
+    const product: ProductIndex = tx.addProduct({ productId, title: undefined, category: undefined })
+    tx.putEdge(user, product, edge, weight)
+  }
+  tx.putUser(user, {
+    userId: userId as UserId,
+    status: 'unknown',
+    method: 'none',
+    version: 0,
+    sequence: 0,
+    weight: products * weight,
+    scoreWeight: 0,
+    scores: new Float64Array(0),
+    held: [],
+    primary: -1,
+    position: 0,
+    halfWidth: 0,
+  })
+}
+
+function hotCount({ store, engine }: Rig): number {
+  return [...store.users()].filter((user) => hotScoreOf(engine, user) !== undefined).length
+}
+
+let events = 0
+
+function event(
+  user_id: string,
+  product_id: string,
+  type: OracleEventType = 'purchase',
+  quantity = 1,
+): OracleEvent {
+  events += 1
+  const ts = '2024-05-01T10:00:00Z'
+  return { kind: 'event', event_id: `event ${events}`, user_id, product_id, type, quantity, ts }
+}

@@ -32,7 +32,7 @@ async function backup(dir: string, target: string): Promise<number> {
   try {
     for (const name of ['log', 'state']) mkdirSync(join(target, name), { recursive: true })
     await log.backup(join(target, 'log'))
-    await store.environment.env.backup(join(target, 'state'), true)
+    await store.backup(join(target, 'state'))
   } catch (error) {
     throw new FatalError(
       `the backup to ${target} failed: ${messageOf(error)}; remove what is there and try again`,

@@ -191,14 +191,16 @@ function evidenceFor(run: Run, slot: number, entered: readonly PersonaProbabilit
   const indices = entered.map(({ persona }) => active.names.indexOf(persona))
   tx.productsOf(users.index[slot]!, neighbours)
   const found: { product: ProductIndex; contribution: number }[] = []
+  const where = { store: tx, version: active.meta.version }
   let total = 0
   for (let i = 0; i < Math.min(neighbours.length, evidenceEdgesMax); i++) {
     const product = neighbours.ids[i] as ProductIndex
-    const { values, offset } = products.published(product, { store: tx, version: active.meta.version })
+    const { values, offset } = products.published(product, where)
     let contribution = 0
     for (const c of indices) contribution += neighbours.weights[i]! * values[offset + c]!
     total += contribution
-    keepTop(found, { product, contribution })
+    const last = found[evidenceProductsMax - 1]
+    if (last === undefined || contribution >= last.contribution) keepTop(found, { product, contribution })
   }
   const named = found.map(({ product, contribution }) => ({ ...tx.product(product)!, contribution }))
   return topEvidence(named, { total, productsMax: evidenceProductsMax }).map((entry) => ({
@@ -212,8 +214,6 @@ function keepTop(
   found: { product: ProductIndex; contribution: number }[],
   entry: { product: ProductIndex; contribution: number },
 ): void {
-  const last = found[evidenceProductsMax - 1]
-  if (last !== undefined && entry.contribution < last.contribution) return
   let at = found.length
   while (at > 0 && found[at - 1]!.contribution < entry.contribution) at--
   found.splice(at, 0, entry)

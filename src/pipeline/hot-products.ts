@@ -3,13 +3,15 @@ import type { ProductIndex } from '../core/ids.ts'
 import type { Row } from '../core/walk.ts'
 import type { StoreReader } from '../store/port.ts'
 
-/** Bytes of a product beside its vector: its place in the map. */
-const overheadBytes = 64
+/** Bytes of a product beside its vector: its place. */
+const overheadBytes = 4
 
 export class HotProducts {
   readonly #personas: number
   readonly #rowsMax: number
-  readonly #rows = new Map<ProductIndex, number>()
+  /** Row + 1 by product index, 0 for a product that is not hot: four bytes a known product. */
+  #rows = new Int32Array(1024)
+  #used = 0
   #values: Float64Array
   /** Reused: a Row is valid until the next call. */
   readonly #row: { values: Float64Array; offset: number }
@@ -23,8 +25,8 @@ export class HotProducts {
 
   /** b̂(p), read from the store on first use; valid until the next call. */
   published(product: ProductIndex, { store, version }: { store: StoreReader; version: number }): Row {
-    let at = this.#rows.get(product)
-    if (at === undefined) {
+    let at = this.#rowOf(product)
+    if (at < 0) {
       at = this.#add(product)
       const vector = store.vector(version, product)
       if (vector === undefined) this.#values.fill(0, at, at + this.#personas)
@@ -37,23 +39,35 @@ export class HotProducts {
 
   /** A product was published: what is hot follows. */
   publish(product: ProductIndex, published: Float64Array): void {
-    const at = this.#rows.get(product)
-    if (at !== undefined) this.#values.set(published, at)
+    const at = this.#rowOf(product)
+    if (at >= 0) this.#values.set(published, at)
   }
 
   clear(): void {
-    this.#rows.clear()
+    this.#rows.fill(0)
+    this.#used = 0
+  }
+
+  /** Where the product's row begins, below 0 when it is not hot. */
+  #rowOf(product: ProductIndex): number {
+    const row = product < this.#rows.length ? this.#rows[product]! : 0
+    return (row - 1) * this.#personas
   }
 
   #add(product: ProductIndex): number {
-    if (this.#rows.size >= this.#rowsMax) this.#rows.clear()
-    const at = this.#rows.size * this.#personas
+    if (this.#used >= this.#rowsMax) this.clear()
+    const at = this.#used++ * this.#personas
     if (at + this.#personas > this.#values.length) {
       const grown = new Float64Array(this.#values.length * 2)
       grown.set(this.#values)
       this.#values = grown
     }
-    this.#rows.set(product, at)
+    if (product >= this.#rows.length) {
+      const grown = new Int32Array(product * 2)
+      grown.set(this.#rows)
+      this.#rows = grown
+    }
+    this.#rows[product] = this.#used
     return at
   }
 }

@@ -44,10 +44,12 @@ export async function* fileChunks(
   const stream = input ?? (await openFile(path, progress))
   const builder = new ChunkBuilder(path, { ...(source === undefined ? {} : { source }), fromLine })
   try {
-    for await (const { line, number } of physicalLines(stream)) {
-      builder.add(line, number)
-      if (builder.full) yield { ...builder.take(), bytesRead: progress.bytesRead }
-    }
+    let number = 0
+    for await (const lines of physicalLines(stream))
+      for (const line of lines) {
+        builder.add(line, number++)
+        if (builder.full) yield { ...builder.take(), bytesRead: progress.bytesRead }
+      }
   } catch (error) {
     if (error instanceof UsageError) throw error
     if (builder.holds) yield { ...builder.take(), bytesRead: progress.bytesRead }
@@ -183,28 +185,26 @@ async function openFile(path: string, progress: { bytesRead: number }): Promise<
   return raw.pipe(gunzip)
 }
 
-/** Lines without their ends, with their numbers from 0. A line is cut off in memory at twice the record limit. */
-async function* physicalLines(stream: Readable): AsyncGenerator<{ line: Buffer; number: number }> {
+/** Lines without their ends, in order, those of one piece of the stream at a time. A line is cut off in memory at twice the record limit. */
+async function* physicalLines(stream: Readable): AsyncGenerator<Buffer[]> {
   let rest: Buffer[] = []
   let restBytes = 0
-  let number = 0
-  for await (const chunk of stream as AsyncIterable<Buffer>) {
+  for await (const piece of stream as AsyncIterable<Buffer>) {
+    const lines: Buffer[] = []
     let start = 0
-    for (let end = chunk.indexOf(10); end >= 0; end = chunk.indexOf(10, start)) {
-      const piece = chunk.subarray(start, end)
-      yield {
-        line: withoutReturn(restBytes === 0 ? piece : Buffer.concat([...rest, piece])),
-        number: number++,
-      }
+    for (let end = piece.indexOf(10); end >= 0; end = piece.indexOf(10, start)) {
+      const line = piece.subarray(start, end)
+      lines.push(withoutReturn(restBytes === 0 ? line : Buffer.concat([...rest, line])))
       rest = []
       restBytes = 0
       start = end + 1
     }
-    if (start === chunk.length) continue
-    restBytes += chunk.length - start
-    if (restBytes <= 2 * recordBytesMax) rest.push(chunk.subarray(start))
+    yield lines
+    if (start === piece.length) continue
+    restBytes += piece.length - start
+    if (restBytes <= 2 * recordBytesMax) rest.push(piece.subarray(start))
   }
-  if (restBytes > 0) yield { line: withoutReturn(Buffer.concat(rest)), number }
+  if (restBytes > 0) yield [withoutReturn(Buffer.concat(rest))]
 }
 
 function withoutReturn(line: Buffer): Buffer {

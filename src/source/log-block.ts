@@ -1,5 +1,5 @@
 // Blocks of the embedded log: many records in one value, so that appending and reading cost little a record.
-import { isUtf8 } from 'node:buffer'
+import { isAscii, isUtf8 } from 'node:buffer'
 import type { RecordFormat } from '../codec/event.ts'
 import type { SourceRecord } from './port.ts'
 
@@ -54,7 +54,8 @@ export function decodeBlock(
   const count = block.readUInt32LE(headerEnd)
   const entries = headerEnd + 4
   const payload = entries + count * 12
-  const allWellFormed = isUtf8(block.subarray(payload))
+  const allAscii = isAscii(block.subarray(payload))
+  const allWellFormed = allAscii || isUtf8(block.subarray(payload))
   const erased = new Set(header.erased)
   const records: SourceRecord[] = []
   let start = payload
@@ -66,7 +67,7 @@ export function decodeBlock(
       offset: first + i,
       ref: { source: header.source ?? logName, offset: refOffset >= 0 ? refOffset : first + i },
       format: erased.has(i) ? { kind: 'erased' } : header.format,
-      text: block.toString('utf8', from, end),
+      text: block.toString(allAscii ? 'latin1' : 'utf8', from, end),
       wellFormed: allWellFormed || isUtf8(block.subarray(from, end)),
       bytes: () => Buffer.from(block.subarray(from, end)),
     })

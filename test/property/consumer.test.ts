@@ -29,7 +29,7 @@ const extraImports = fc.array(fc.record({ at: fc.nat({ max: 1000 }), of: fc.nat(
 
 describe('the consumer', () => {
   for (const { store, numRuns } of [
-    { store: 'memory' as const, numRuns: 150 },
+    { store: 'memory' as const, numRuns: 120 },
     { store: 'lmdb' as const, numRuns: 15 },
   ])
     it(`switches to the last import, and leaves what one run over its log leaves, store: ${store}`, () =>

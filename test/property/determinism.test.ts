@@ -52,24 +52,21 @@ describe('I3 determinism', () => {
             assertSame(await driveByTurns(records, { store: 'lmdb', config }, plan), alone)
           },
         ),
-        { numRuns: 40 },
+        { numRuns: 30 },
       ))
 
     it(`I3 batches of 1, 7, 256 and 10,000 of a shop of 300 users, ${walks}`, async () => {
-      const records = randomRecords({ seed: 13, events: 4000, users: 300, products: 160, prototypeEvery: 25 })
+      const records = randomRecords({ seed: 13, events: 2500, users: 300, products: 160, prototypeEvery: 25 })
       const config = { walksMax }
       const expected = await drive(records, { store: 'memory', config, batchSize: 7 })
       if (walksMax > 0) assert.ok(sampledCount(expected) > 0, 'some answers are sampled')
       for (const batchSize of [1, 7, 256, 10_000])
         assertSame(await drive(records, { store: 'lmdb', config, batchSize }), expected)
-      for (const batchSize of [1, 256])
-        for (const store of ['memory', 'lmdb'] as const)
-          assertSame(await drive(records, { store, config, batchSize, policy: hardlyAnyMemory }), expected)
+      const policy = hardlyAnyMemory
+      assertSame(await drive(records, { store: 'memory', config, batchSize: 1, policy }), expected)
+      assertSame(await drive(records, { store: 'lmdb', config, batchSize: 256, policy }), expected)
       const plan = [40, 1, 250, 3].map((size, nth) => ({ size, again: nth * 20, restart: nth % 2 === 1 }))
-      assertSame(
-        await driveByTurns(records, { store: 'lmdb', config, policy: hardlyAnyMemory }, plan),
-        expected,
-      )
+      assertSame(await driveByTurns(records, { store: 'lmdb', config, policy }, plan), expected)
     })
   }
 })

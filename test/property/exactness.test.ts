@@ -11,10 +11,10 @@ import { settingsArbitrary } from '../support/engine-settings.ts'
 import { driveSteps, type Step } from '../support/engine-steps.ts'
 
 const sizes = [
-  { name: 'few users', size: undefined, numRuns: 100 },
+  { name: 'few users', size: undefined, numRuns: 70 },
   { name: 'a crowd', size: crowdSize, numRuns: 6 },
 ]
-const shop = randomRecords({ seed: 12, events: 1500, users: 300, products: 120 })
+const shop = randomRecords({ seed: 12, events: 1000, users: 300, products: 120 })
 
 describe('I1 exact given published', () => {
   for (const { name, size, numRuns } of sizes)

@@ -8,9 +8,9 @@ import type { OracleRecord } from '../oracle/model.ts'
 import { foldPrototypes } from '../oracle/prototypes.ts'
 import { checkFold, checkFreshness, checkScores } from '../support/engine-checks.ts'
 import {
+  applyAll,
   type Driven,
   drive,
-  driveRig,
   oracleConfigOf,
   outcomeOf,
   type Rig,
@@ -45,9 +45,9 @@ describe('a real year', { skip: skipRealData }, () => {
     withRig({ store: 'lmdb' }, (rig) => {
       const half = Math.floor(records.length / 2)
       const { records: encoded } = encodeRecords(records)
-      const counts = driveRig(rig, encoded.slice(0, half + 1), 4096).counts
+      const counts = applyAll(rig, encoded.slice(0, half + 1), 4096)
       checkAgainstBatch(rig, records.slice(0, half), 1500)
-      const rest = driveRig(rig, encoded, 4096).counts
+      const rest = applyAll(rig, encoded, 4096)
       assert.equal(counts.applied + rest.applied, 406_829)
       assert.equal(counts.quarantined + counts.duplicates + rest.quarantined + rest.duplicates, 0)
       checkAgainstBatch(rig, records, 3500)

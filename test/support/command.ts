@@ -6,8 +6,8 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 const main = fileURLToPath(new URL('../../src/cli/main.js', import.meta.url))
-/** A command that says nothing for this long is broken. */
-const secondsMax = 120
+/** A command that takes this long is killed: it hangs. */
+const secondsDefault = 120
 
 export type Settings = Readonly<Record<string, string>>
 export type Input = {
@@ -15,6 +15,7 @@ export type Input = {
   readonly env?: Settings
   readonly stdin?: string | Uint8Array
   readonly cwd?: string
+  readonly secondsMax?: number
 }
 export type Outcome = {
   readonly code: number | null
@@ -32,7 +33,7 @@ export type Running = {
 }
 
 /** Starts `kindred …args`. */
-export function start(args: readonly string[], { env = {}, stdin, cwd }: Input = {}): Running {
+export function start(args: readonly string[], { env = {}, stdin, cwd, secondsMax = secondsDefault }: Input = {}): Running {
   const child = spawn(process.execPath, [main, ...args], { env: { ...bareEnvironment(), ...env }, cwd })
   const out: Buffer[] = []
   const err: Buffer[] = []

@@ -108,10 +108,17 @@ export async function drive(
 }
 
 export function driveRig(rig: Rig, records: readonly SourceRecord[], batchSize: number): Driven {
-  const counts: BatchCounts[] = []
-  for (let from = 0; from < records.length; from += batchSize)
-    counts.push(rig.process(batchOf(records, from, from + batchSize)))
-  return { ...outcomeOf(rig), counts: sumOfCounts(counts) }
+  return { counts: applyAll(rig, records, batchSize), ...outcomeOf(rig) }
+}
+
+/** Every record in batches; those that are applied already change nothing. */
+export function applyAll(rig: Rig, records: readonly SourceRecord[], batchSize: number): BatchCounts {
+  const sum = { records: 0, applied: 0, duplicates: 0, blocked: 0, quarantined: 0, controls: 0 }
+  for (let from = 0; from < records.length; from += batchSize) {
+    const counts = rig.process(batchOf(records, from, from + batchSize))
+    for (const name of Object.keys(sum) as (keyof BatchCounts)[]) sum[name] += counts[name]
+  }
+  return sum
 }
 
 /** What is left in the store after a checkpoint. */
@@ -122,11 +129,4 @@ export function outcomeOf(rig: Rig): Omit<Driven, 'counts'> {
 
 export function changesOf(store: Store, from = 0): string[] {
   return store.changes(from, Number.MAX_SAFE_INTEGER).map(({ json }) => json)
-}
-
-export function sumOfCounts(all: readonly BatchCounts[]): BatchCounts {
-  const sum = { records: 0, applied: 0, duplicates: 0, blocked: 0, quarantined: 0, controls: 0 }
-  for (const counts of all)
-    for (const name of Object.keys(sum) as (keyof BatchCounts)[]) sum[name] += counts[name]
-  return sum
 }

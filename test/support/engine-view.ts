@@ -44,9 +44,11 @@ export function viewOf(store: StoreReader): EngineView {
   const { version } = store.counters()
   const personas = store.version(version)?.personas.map(({ name }) => name) ?? []
   const products = new Map<string, ProductView>()
+  const productIds = new Map<ProductIndex, string>()
   for (const product of store.products()) {
     const vector = store.vector(version, product)
     const { productId, title } = store.product(product)!
+    productIds.set(product, productId)
     products.set(productId, {
       title,
       buyers: store.productDegree(product),
@@ -59,18 +61,28 @@ export function viewOf(store: StoreReader): EngineView {
   const users = new Map<string, UserView>()
   for (const user of store.users()) {
     const row = store.user(user)!
-    users.set(row.userId, userViewOf(store, { user, row, personas }))
+    users.set(row.userId, userViewOf(store, { user, row, personas, productIds }))
   }
   return { personas, users: sorted(users), products: sorted(products) }
 }
 
 function userViewOf(
   store: StoreReader,
-  { user, row, personas }: { user: UserIndex; row: UserRow; personas: readonly string[] },
+  {
+    user,
+    row,
+    personas,
+    productIds,
+  }: {
+    user: UserIndex
+    row: UserRow
+    personas: readonly string[]
+    productIds: ReadonlyMap<ProductIndex, string>
+  },
 ): UserView {
   const { status, method, version, sequence, halfWidth, scoreWeight } = row
   const edges = [...store.edgesOf(user)].map(
-    ({ product, edge }) => [store.product(product)!.productId, { ...edge }] as const,
+    ({ product, edge }) => [productIds.get(product)!, { ...edge }] as const,
   )
   return {
     status,

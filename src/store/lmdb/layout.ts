@@ -56,3 +56,10 @@ export function firstOf(key: number): number {
 export function secondOf(key: number): number {
   return key % half
 }
+
+/** End of a range over all keys. */
+export const everything = Number.MAX_SAFE_INTEGER
+
+export function parseJson<T>(bytes: Buffer): T {
+  return JSON.parse(bytes.toString('utf8')) as T
+}

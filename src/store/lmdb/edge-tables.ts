@@ -1,0 +1,144 @@
+// The part of the LMDB store that keeps edges, and each user's and product's live ones in slot lists.
+import { assert } from '../../core/assert.ts'
+import type { Edge } from '../../core/edge.ts'
+import type { ProductIndex, UserIndex } from '../../core/ids.ts'
+import type { Rng } from '../../core/rng.ts'
+import type { WalkEdge } from '../../core/sampled-walk.ts'
+import type * as port from '../port.ts'
+import type { Environment } from './environment.ts'
+import { pair, secondOf } from './layout.ts'
+import * as rows from './rows.ts'
+import { SlotLists } from './slot-lists.ts'
+import type { TransactionState } from './transaction.ts'
+
+/**
+ * Entries of a list's head: a batch's events are of few users, whose lists grow by many entries each (a head of a whole
+ * chunk is one read), and of many products, whose lists grow by one or two.
+ */
+const userBlock = 320
+const productBlock = 16
+const noEdge = { key: -1, stored: undefined }
+
+type EdgeMethods =
+  | 'edge'
+  | 'edgesOf'
+  | 'productsOf'
+  | 'buyersOf'
+  | 'userDegree'
+  | 'productDegree'
+  | 'productAt'
+  | 'userAt'
+  | 'drawProduct'
+  | 'drawUser'
+  | 'putEdge'
+
+/** `forgetLast` is called when a transaction begins. */
+export function edgeTables(
+  environment: Environment,
+  state: TransactionState,
+): Pick<port.StoreWriter, EdgeMethods> & { forgetLast(): void } {
+  const { edges } = environment.tables
+  const userProducts = new SlotLists(environment.edited.user_products, userBlock)
+  const productUsers = new SlotLists(environment.edited.product_users, productBlock)
+  let last: { key: number; stored: rows.StoredEdge | undefined } = noEdge
+
+  /** The edge read last is what is written next: it is read once. */
+  function storedEdge(user: UserIndex, product: ProductIndex): rows.StoredEdge | undefined {
+    const key = pair(user, product)
+    if (state.writing && last.key === key) return last.stored
+    const bytes = edges.get(key)
+    const stored = bytes && rows.decodeEdge(bytes)
+    last = state.writing ? { key, stored } : noEdge
+    return stored
+  }
+
+  /** Takes an edge out of both lists; the edges whose entries move into its places learn their new slots. */
+  function unlist(at: {
+    user: UserIndex
+    product: ProductIndex
+    userSlot: number
+    productSlot: number
+  }): void {
+    const movedProduct = userProducts.remove(at.user, at.userSlot)
+    if (movedProduct >= 0) moveSlot(pair(at.user, movedProduct), 'userSlot', at.userSlot)
+    const movedUser = productUsers.remove(at.product, at.productSlot)
+    if (movedUser >= 0) moveSlot(pair(movedUser, at.product), 'productSlot', at.productSlot)
+  }
+
+  function moveSlot(key: number, side: 'userSlot' | 'productSlot', slot: number): void {
+    const bytes = edges.get(key)
+    assert(bytes !== undefined, 'the edge of a listed entry')
+    edges.put(key, rows.encodeEdge({ ...rows.decodeEdge(bytes), [side]: slot }))
+  }
+
+  return {
+    forgetLast() {
+      last = noEdge
+    },
+
+    edge(user: UserIndex, product: ProductIndex): Edge | undefined {
+      return storedEdge(user, product)?.edge
+    },
+
+    *edgesOf(user: UserIndex): Iterable<{ product: ProductIndex; edge: Edge }> {
+      for (const key of [...edges.keys(pair(user, 0), pair(user + 1, 0))]) {
+        const product = secondOf(key) as ProductIndex
+        yield { product, edge: storedEdge(user, product)!.edge }
+      }
+    },
+
+    productsOf(user: UserIndex, into: port.Neighbours): void {
+      userProducts.all(user, into)
+    },
+
+    buyersOf(product: ProductIndex, into: port.Neighbours): void {
+      productUsers.all(product, into)
+    },
+
+    userDegree(user: UserIndex): number {
+      return userProducts.length(user)
+    },
+
+    productDegree(product: ProductIndex): number {
+      return productUsers.length(product)
+    },
+
+    productAt(user: UserIndex, slot: number, into: WalkEdge): void {
+      userProducts.at(user, slot, into)
+    },
+
+    userAt(product: ProductIndex, slot: number, into: WalkEdge): void {
+      productUsers.at(product, slot, into)
+    },
+
+    drawProduct(user: UserIndex, rng: Rng, into: WalkEdge): boolean {
+      return userProducts.draw(user, rng, into)
+    },
+
+    drawUser(product: ProductIndex, rng: Rng, into: WalkEdge): boolean {
+      return productUsers.draw(product, rng, into)
+    },
+
+    putEdge(user: UserIndex, product: ProductIndex, edge: Edge | undefined, weight: number): void {
+      const before = storedEdge(user, product)
+      last = noEdge
+      let userSlot = before?.userSlot ?? rows.noSlot
+      let productSlot = before?.productSlot ?? rows.noSlot
+      if (weight > 0 && userSlot === rows.noSlot) {
+        userSlot = userProducts.append(user, { neighbour: product, weight })
+        productSlot = productUsers.append(product, { neighbour: user, weight })
+        state.count.edges++
+      } else if (weight > 0) {
+        userProducts.set(user, userSlot, { neighbour: product, weight })
+        productUsers.set(product, productSlot, { neighbour: user, weight })
+      } else if (userSlot !== rows.noSlot) {
+        unlist({ user, product, userSlot, productSlot })
+        userSlot = productSlot = rows.noSlot
+        state.count.edges--
+      }
+      const key = pair(user, product)
+      if (edge === undefined) edges.remove(key)
+      else edges.put(key, rows.encodeEdge({ edge, userSlot, productSlot }))
+    },
+  }
+}

@@ -1,0 +1,100 @@
+// The part of the LMDB store that keeps prototype-set versions: vectors, personas, labels, and the pending import.
+import type { ProductIndex, UserId, UserIndex } from '../../core/ids.ts'
+import type { PrototypeVersion, ShareList } from '../../core/prototype.ts'
+import type * as port from '../port.ts'
+import { type Environment, readMeta, writeMeta } from './environment.ts'
+import { pair, secondOf } from './layout.ts'
+import * as rows from './rows.ts'
+
+type VersionMethods =
+  | 'vector'
+  | 'putVector'
+  | 'version'
+  | 'putVersion'
+  | 'dropVersion'
+  | 'labels'
+  | 'putLabels'
+  | 'dropLabels'
+  | 'pendingImport'
+  | 'pendingLabels'
+  | 'putPendingImport'
+  | 'dropPendingLabel'
+  | 'dropPendingImport'
+
+export function versionTables(environment: Environment): Pick<port.StoreWriter, VersionMethods> {
+  const tables: Pick<port.StoreWriter, VersionMethods> = {
+    vector(version: number, product: ProductIndex): port.VectorRow | undefined {
+      const bytes = environment.tables.vectors.get(pair(version, product))
+      return bytes && rows.decodeVector(bytes)
+    },
+
+    putVector(version: number, product: ProductIndex, row: port.VectorRow): void {
+      environment.tables.vectors.put(pair(version, product), rows.encodeVector(row))
+    },
+
+    version(version: number): PrototypeVersion | undefined {
+      const bytes = environment.tables.versions.get(version)
+      return bytes && (JSON.parse(bytes.toString('utf8')) as PrototypeVersion)
+    },
+
+    putVersion(version: PrototypeVersion): void {
+      environment.tables.versions.put(version.version, Buffer.from(JSON.stringify(version)))
+    },
+
+    /** Drops vectors and labels; the version's names stay for change events that speak of it. */
+    dropVersion(version: number): void {
+      const { vectors, labels } = environment.tables
+      for (const table of [vectors, labels])
+        for (const key of [...table.keys(pair(version, 0), pair(version + 1, 0))]) table.remove(key)
+    },
+
+    *labels(version: number): Iterable<{ userIndex: UserIndex; shares: ShareList }> {
+      const { labels } = environment.tables
+      for (const key of [...labels.keys(pair(version, 0), pair(version + 1, 0))])
+        yield { userIndex: secondOf(key) as UserIndex, shares: rows.decodeShares(labels.get(key)!) }
+    },
+
+    putLabels(version: number, user: UserIndex, shares: ShareList): void {
+      environment.tables.labels.put(pair(version, user), rows.encodeShares(shares))
+    },
+
+    dropLabels(version: number, user: UserIndex): void {
+      environment.tables.labels.remove(pair(version, user))
+    },
+
+    pendingImport(): port.PendingImport | undefined {
+      return readMeta<port.PendingImport | null>(environment, 'pending_import') ?? undefined
+    },
+
+    *pendingLabels(): Iterable<{ userId: UserId; shares: ShareList }> {
+      const { labels } = environment.tables
+      for (const key of [...labels.keys(pair(0, 0), pair(1, 0))])
+        yield JSON.parse(labels.get(key)!.toString('utf8')) as { userId: UserId; shares: ShareList }
+    },
+
+    putPendingImport(
+      pending: port.PendingImport,
+      labels: Iterable<{ userId: UserId; shares: ShareList }>,
+    ): void {
+      tables.dropPendingImport()
+      writeMeta(environment, 'pending_import', pending)
+      let ordinal = 0
+      for (const label of labels)
+        environment.tables.labels.put(pair(0, ordinal++), Buffer.from(JSON.stringify(label)))
+    },
+
+    dropPendingLabel(userId: string): void {
+      const { labels } = environment.tables
+      for (const key of [...labels.keys(pair(0, 0), pair(1, 0))]) {
+        const label = JSON.parse(labels.get(key)!.toString('utf8')) as { userId: UserId }
+        if (label.userId === userId) labels.remove(key)
+      }
+    },
+
+    dropPendingImport(): void {
+      writeMeta(environment, 'pending_import', null)
+      tables.dropVersion(0)
+    },
+  }
+  return tables
+}

@@ -1,0 +1,90 @@
+// Skipping a decision is exact: as long as S(u) moved by less than the slack, deciding anew gives the same answer.
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import fc from 'fast-check'
+import { type DecisionPolicy, decideHeld, decisionSlack, landed } from '../../src/core/persona.ts'
+
+const policyArbitrary: fc.Arbitrary<DecisionPolicy> = fc
+  .record({
+    k: fc.integer({ min: 1, max: 5 }),
+    floor: fc.constantFrom(0, 0.08, 0.2),
+    share: fc.constantFrom(0, 0.25, 1),
+  })
+  .map(({ k, floor, share }) => ({ k, floor, margin: floor * share, weightMin: 1000, landingMassMin: 0.05 }))
+
+/** Scores with many ties and near ties, what was held before, and moves to try, each a share of the slack. */
+const caseArbitrary = fc.integer({ min: 1, max: 20 }).chain((personas) =>
+  fc.record({
+    policy: policyArbitrary,
+    scores: fc.array(fc.oneof(fc.integer({ min: 0, max: 12 }), fc.integer({ min: 0, max: 1e6 })), {
+      minLength: personas,
+      maxLength: personas,
+    }),
+    scale: fc.constantFrom(1, 1000, 2 ** 24),
+    held: fc.array(fc.constantFrom(0, 1), { minLength: personas, maxLength: personas }),
+    carried: fc.array(fc.constantFrom(0, 1, 1), { minLength: personas, maxLength: personas }),
+    moves: fc.array(
+      fc.array(
+        fc.record({ persona: fc.nat(personas - 1), part: fc.double({ min: -1, max: 1, noNaN: true }) }),
+        {
+          minLength: 1,
+          maxLength: 4,
+        },
+      ),
+      { minLength: 20, maxLength: 20 },
+    ),
+  }),
+)
+
+describe('decision slack', () => {
+  it('no move of less than the slack changes held set, primary or landing', () => {
+    let moved = 0
+    fc.assert(
+      fc.property(caseArbitrary, ({ policy, scores, scale, held: before, carried: carriedList, moves }) => {
+        const personas = scores.length
+        const weight = 1000
+        const carried = Uint8Array.from(carriedList)
+        const score = { values: Float64Array.from(scores, (value) => value * scale), offset: 0 }
+        const held = { values: Uint8Array.from(before), offset: 0 }
+        if (!landed(score, { weight, personas }, policy)) return
+        const primary = decideHeld(score, held, { policy, carried })
+        const slack = decisionSlack(score, held, { policy, carried, weight })
+        for (const parts of moves) {
+          const near = movedBy(score.values, { parts, slack })
+          if (near === undefined) continue
+          moved++
+          const again = { values: Uint8Array.from(held.values), offset: 0 }
+          assert.ok(landed({ values: near, offset: 0 }, { weight, personas }, policy))
+          assert.equal(decideHeld({ values: near, offset: 0 }, again, { policy, carried }), primary)
+          assert.deepEqual(again.values, held.values)
+        }
+      }),
+      { numRuns: 2000 },
+    )
+    assert.ok(moved > 1000, `${moved} moves tried`)
+  })
+
+  it('is not so careful that nothing is ever skipped', () => {
+    const policy = { k: 3, floor: 0.08, margin: 0.02, weightMin: 1000, landingMassMin: 0.05 }
+    const score = { values: Float64Array.from([40, 30, 20, 5, 5], (share) => share * 2 ** 24), offset: 0 }
+    const held = { values: new Uint8Array(5), offset: 0 }
+    const carried = new Uint8Array(5).fill(1)
+    assert.equal(decideHeld(score, held, { policy, carried }), 0)
+    const slack = decisionSlack(score, held, { policy, carried, weight: 1000 })
+    assert.ok(slack > 9.9 * 2 ** 24 && slack < 10 * 2 ** 24, `${slack}`) // the second may become the first
+  })
+})
+
+/** Whole numbers no less than 0, at an L1 distance below the slack; undefined where that leaves them as they are. */
+function movedBy(
+  values: Float64Array,
+  { parts, slack }: { parts: readonly { persona: number; part: number }[]; slack: number },
+): Float64Array | undefined {
+  if (slack <= 0) return undefined
+  const near = Float64Array.from(values)
+  const sum = parts.reduce((total, { part }) => total + Math.abs(part), 0)
+  if (sum === 0) return undefined
+  for (const { persona, part } of parts)
+    near[persona] = Math.max(0, near[persona]! + Math.trunc((part / sum) * slack * 0.9999999))
+  return near.some((value, c) => value !== values[c]) ? near : undefined
+}

@@ -15,5 +15,7 @@ if (files.length === 0) {
   process.exit(2)
 }
 // long suites first would be better still; two at a time keeps both cores busy
-const { status } = spawnSync(process.execPath, ['--test', '--test-concurrency=2', ...files], { stdio: 'inherit' })
+const { status } = spawnSync(process.execPath, ['--test', '--test-concurrency=2', ...files], {
+  stdio: 'inherit',
+})
 process.exit(status ?? 1)

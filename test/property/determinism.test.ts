@@ -2,19 +2,19 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import fc from 'fast-check'
+import type { SourceRecord } from '../../src/source/port.ts'
 import { crowdSize, recordsArbitrary } from '../oracle/arbitraries.ts'
-import type { OracleRecord } from '../oracle/model.ts'
 import { randomRecords } from '../oracle/random-records.ts'
 import {
   type Driven,
-  drive,
+  driveEncoded,
   hardlyAnyMemory,
   outcomeOf,
   type Rig,
   type RigOptions,
   withRig,
 } from '../support/engine-harness.ts'
-import { batchOf, encodeRecords } from '../support/engine-records.ts'
+import { batchOf, encodeRecords, withBroken } from '../support/engine-records.ts'
 import { settingsArbitrary } from '../support/engine-settings.ts'
 
 const sampling = [
@@ -44,10 +44,12 @@ describe('I3 determinism', () => {
           ),
           settingsArbitrary,
           turns,
-          async (records, settings, plan) => {
+          fc.array(fc.nat({ max: 1000 }), { maxLength: 7 }),
+          async (drawn, settings, plan, broken) => {
+            const records = withBroken(encodeRecords(drawn).records, broken)
             const config = { ...settings, walksMax }
-            const alone = await drive(records, { store: 'memory', config, batchSize: 1 })
-            assertSame(await drive(records, { store: 'memory', config, batchSize: 10_000 }), alone)
+            const alone = await driveEncoded(records, { store: 'memory', config, batchSize: 1 })
+            assertSame(await driveEncoded(records, { store: 'memory', config, batchSize: 10_000 }), alone)
             assertSame(await driveByTurns(records, { store: 'memory', config }, plan), alone)
             assertSame(await driveByTurns(records, { store: 'lmdb', config }, plan), alone)
           },
@@ -56,15 +58,16 @@ describe('I3 determinism', () => {
       ))
 
     it(`I3 batches of 1, 7, 256 and 10,000 of a shop of 300 users, ${walks}`, async () => {
-      const records = randomRecords({ seed: 13, events: 2500, users: 300, products: 160, prototypeEvery: 25 })
+      const shop = { seed: 13, events: 2500, users: 300, products: 160, prototypeEvery: 25 }
+      const { records } = encodeRecords(randomRecords(shop))
       const config = { walksMax }
-      const expected = await drive(records, { store: 'memory', config, batchSize: 7 })
+      const expected = await driveEncoded(records, { store: 'memory', config, batchSize: 7 })
       if (walksMax > 0) assert.ok(sampledCount(expected) > 0, 'some answers are sampled')
       for (const batchSize of [1, 7, 256, 10_000])
-        assertSame(await drive(records, { store: 'lmdb', config, batchSize }), expected)
+        assertSame(await driveEncoded(records, { store: 'lmdb', config, batchSize }), expected)
       const policy = hardlyAnyMemory
-      assertSame(await drive(records, { store: 'memory', config, batchSize: 1, policy }), expected)
-      assertSame(await drive(records, { store: 'lmdb', config, batchSize: 256, policy }), expected)
+      assertSame(await driveEncoded(records, { store: 'memory', config, batchSize: 1, policy }), expected)
+      assertSame(await driveEncoded(records, { store: 'lmdb', config, batchSize: 256, policy }), expected)
       const plan = [40, 1, 250, 3].map((size, nth) => ({ size, again: nth * 20, restart: nth % 2 === 1 }))
       assertSame(await driveByTurns(records, { store: 'lmdb', config, policy }, plan), expected)
     })
@@ -73,17 +76,16 @@ describe('I3 determinism', () => {
 
 /** The plan's turns over and over, until nothing is left. */
 async function driveByTurns(
-  records: readonly OracleRecord[],
+  records: readonly SourceRecord[],
   options: RigOptions,
   plan: readonly Turn[],
 ): Promise<Omit<Driven, 'counts'>> {
-  const encoded = encodeRecords(records)
   return withRig(options, async (rig) => {
-    for (let nth = 0, next = 0; next < encoded.records.length; nth++) {
+    for (let nth = 0, next = 0; next < records.length; nth++) {
       const { size, again, restart } = plan[nth % plan.length]!
-      rig.process(batchOf(encoded.records, Math.max(0, next - again), next + size))
+      rig.process(batchOf(records, Math.max(0, next - again), next + size))
       next += size
-      if (again > 0) redeliver(rig, encoded.records, next)
+      if (again > 0) redeliver(rig, records, next)
       if (restart) await rig.restart()
     }
     return outcomeOf(rig)
@@ -91,7 +93,7 @@ async function driveByTurns(
 }
 
 /** A batch that holds nothing new changes nothing. */
-function redeliver(rig: Rig, records: ReturnType<typeof encodeRecords>['records'], next: number): void {
+function redeliver(rig: Rig, records: readonly SourceRecord[], next: number): void {
   const before = rig.store.counters()
   const counts = rig.process(batchOf(records, 0, Math.min(next, 50)))
   assert.equal(counts.records, 0)
@@ -101,6 +103,7 @@ function redeliver(rig: Rig, records: ReturnType<typeof encodeRecords>['records'
 function assertSame(actual: Omit<Driven, 'counts'>, expected: Omit<Driven, 'counts'>): void {
   assert.deepEqual(actual.changes, expected.changes, 'change events')
   assert.deepEqual(actual.view, expected.view, 'users and products')
+  assert.deepEqual(actual.quarantine, expected.quarantine, 'quarantine')
 }
 
 function sampledCount({ view }: Driven): number {

@@ -14,7 +14,7 @@ import { hotScoreOf, viewOf } from '../support/engine-view.ts'
 
 describe('I7 bounds', () => {
   it('I7 an event past the largest W of a user is quarantined; others go on, and so does the user', () =>
-    withRig({ store: 'memory', config: { weightsRepeat: 'sum' } }, (rig) => {
+    withRig({ store: 'lmdb', config: { weightsRepeat: 'sum' } }, (rig) => {
       const weight = 2100
       const degree = Math.floor(userWeightMax / weight)
       rig.store.transact((tx) => haveBought(tx, 'hub', degree, weight))

@@ -58,8 +58,12 @@ describe('I5 no holes, in process', () => {
           turns,
           async (records, settings, walksMax, plan) => {
             const config = { ...settings, walksMax }
-            const { changes, view } = await drive(records, { store: 'memory', config, batchSize: 20 })
-            assert.deepEqual(await driveDisturbed(records, { store, config }, plan), { changes, view })
+            const { counts: _counts, ...expected } = await drive(records, {
+              store: 'memory',
+              config,
+              batchSize: 20,
+            })
+            assert.deepEqual(await driveDisturbed(records, { store, config }, plan), expected)
           },
         ),
         { numRuns },
@@ -68,7 +72,7 @@ describe('I5 no holes, in process', () => {
   it('I5 holds in a shop of 300 users of whom hardly any are in memory', async () => {
     const records = randomRecords({ seed: 15, events: 2000, users: 300, products: 120, prototypeEvery: 20 })
     const config = { walksMax: 32 }
-    const { changes, view } = await drive(records, { store: 'memory', config, batchSize: 100 })
+    const { counts: _counts, ...expected } = await drive(records, { store: 'memory', config, batchSize: 100 })
     const plan = [30, 1, 120, 64].map((size, nth) => ({
       size,
       faults: [
@@ -78,7 +82,7 @@ describe('I5 no holes, in process', () => {
       again: nth * 10,
     }))
     const options = { store: 'lmdb' as const, config, policy: hardlyAnyMemory }
-    assert.deepEqual(await driveDisturbed(records, options, plan), { changes, view })
+    assert.deepEqual(await driveDisturbed(records, options, plan), expected)
   })
 })
 

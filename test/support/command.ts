@@ -33,7 +33,10 @@ export type Running = {
 }
 
 /** Starts `kindred …args`. */
-export function start(args: readonly string[], { env = {}, stdin, cwd, secondsMax = secondsDefault }: Input = {}): Running {
+export function start(
+  args: readonly string[],
+  { env = {}, stdin, cwd, secondsMax = secondsDefault }: Input = {},
+): Running {
   const child = spawn(process.execPath, [main, ...args], { env: { ...bareEnvironment(), ...env }, cwd })
   const out: Buffer[] = []
   const err: Buffer[] = []

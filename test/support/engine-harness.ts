@@ -96,15 +96,23 @@ export type Driven = {
   /** The change events that are left, as they are delivered, sorted. */
   readonly changes: readonly string[]
   readonly view: EngineView
+  /** Quarantined records: id, offset, cause and bytes. */
+  readonly quarantine: readonly string[]
 }
 
 /** All records in batches of `batchSize`, then a checkpoint. */
 export async function drive(
   records: readonly OracleRecord[],
+  options: RigOptions & { readonly batchSize: number },
+): Promise<Driven> {
+  return driveEncoded(encodeRecords(records).records, options)
+}
+
+export async function driveEncoded(
+  records: readonly SourceRecord[],
   { batchSize, ...options }: RigOptions & { readonly batchSize: number },
 ): Promise<Driven> {
-  const encoded = encodeRecords(records)
-  return withRig(options, (rig) => driveRig(rig, encoded.records, batchSize))
+  return withRig(options, (rig) => driveRig(rig, records, batchSize))
 }
 
 export function driveRig(rig: Rig, records: readonly SourceRecord[], batchSize: number): Driven {
@@ -124,7 +132,10 @@ export function applyAll(rig: Rig, records: readonly SourceRecord[], batchSize: 
 /** What is left in the store after a checkpoint. */
 export function outcomeOf(rig: Rig): Omit<Driven, 'counts'> {
   rig.checkpoint()
-  return { changes: changesOf(rig.store).sort(), view: viewOf(rig.store) }
+  const quarantine = rig.store
+    .quarantinedRecords(0, Number.MAX_SAFE_INTEGER)
+    .map(({ id, offset, cause, bytes }) => `${id} ${offset} ${cause} ${Buffer.from(bytes)}`)
+  return { changes: changesOf(rig.store).sort(), view: viewOf(rig.store), quarantine }
 }
 
 export function changesOf(store: Store, from = 0): string[] {

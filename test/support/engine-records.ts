@@ -77,6 +77,24 @@ export function recordAt(offset: number, { text, format }: Bytes): SourceRecord 
   }
 }
 
+/**
+ * The same with broken records in between, at `places` in thousandths: no JSON, no such type, then a control record
+ * that has the first ones tried again, and so on.
+ */
+export function withBroken(records: readonly SourceRecord[], places: readonly number[]): SourceRecord[] {
+  const all: Bytes[] = [...records]
+  const users = records.flatMap(({ text }) => /"user_id":("(?:[^"\\\\]|\\\\.)*")/.exec(text)?.[1] ?? [])
+  places.forEach((place, nth) => {
+    const kinds: Bytes[] = [
+      { text: `{"event_id": ${nth}`, format: { kind: 'json' } },
+      { text: `{"type":"gift","user_id":${users[place % users.length] ?? '""'}}`, format: { kind: 'json' } },
+      controlBytes({ kind: 'requeue', quarantineIds: [0, 1, 2] }),
+    ]
+    all.splice(Math.floor((place * all.length) / 1000), 0, kinds[nth % kinds.length]!)
+  })
+  return all.map((bytes, offset) => recordAt(offset, bytes))
+}
+
 /** The records of [from, to) as one batch. */
 export function batchOf(records: readonly SourceRecord[], from = 0, to = records.length): RecordBatch {
   return { source: logName, records: records.slice(from, to), next: Math.min(to, records.length) }

@@ -5,7 +5,7 @@ import type { PrototypeImport } from '../core/event.ts'
 import type { UserId } from '../core/ids.ts'
 import type { StoreWriter } from '../store/port.ts'
 import { movePrototypeEdges } from './publish.ts'
-import type { RecordCause, Run } from './run.ts'
+import { type RecordCause, type Run, writeDirty } from './run.ts'
 
 /** Erases `userId` as of the record consumed at `cause.position`; false when no such user is known. */
 export function eraseUser(
@@ -17,7 +17,11 @@ export function eraseUser(
   eraseQuarantined(tx, userId)
   tx.dropPendingLabel(userId)
   const user = tx.userIndexOf(userId)
-  if (user === undefined) return false
+  if (user === undefined) {
+    engine.shadow?.forget(userId)
+    return false
+  }
+  writeDirty(run, false) // a user first seen in this batch has no row yet
   const { version } = engine.active.meta
   const shares = engine.active.labels.get(user)
   engine.users.forget(user)

@@ -22,7 +22,7 @@ export function beginImport(run: Run, { set, at }: { set: PrototypeImport; at: n
     return
   }
   const version: PrototypeVersion = {
-    version: Math.max(engine.active.meta.version, pending?.version.version ?? 0) + 1,
+    version: ++tx.count.versions,
     hash: set.hash,
     personas: set.personas,
     shareSums: shareSumsOf(

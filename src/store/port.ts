@@ -65,6 +65,8 @@ export type Counters = {
   quarantined: number
   /** Active prototype-set version; 0 before the first. */
   version: number
+  /** Version numbers given so far; a number is never given again, also when its import was taken back. */
+  versions: number
   /** Users whose walk was computed or repaired so far. */
   rewalks: number
 }
@@ -205,6 +207,7 @@ export function emptyCounters(): Counters {
     quarantineIds: 0,
     quarantined: 0,
     version: 0,
+    versions: 0,
     rewalks: 0,
   }
 }

@@ -103,7 +103,7 @@ describe('explain', () => {
   it('is the same as a command, for each kind of user; one never seen is an error', async () => {
     for (const status of ['prototype', 'unknown', 'inferred']) {
       const { user_id } = users.find((user) => user.status === status)!
-      const { value } = { value: await json(['explain', user_id, '--data', data()], { env }) }
+      const value = await json(['explain', user_id, '--data', data()], { env })
       assert.deepEqual(value, JSON.parse(JSON.stringify(explanations.get(user_id))))
       const text = await succeed(['explain', user_id, '--data', data()], { env })
       assert.ok(text.startsWith(`${user_id}: ${status}\n`))

@@ -3,8 +3,9 @@ import assert from 'node:assert/strict'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { before, describe, it } from 'node:test'
-import { json, lines, run, succeed, withDirectory } from '../support/command.ts'
+import { json, lines, run, type Settings, succeed, withDirectory } from '../support/command.ts'
 import { csvOf, eventOf, ndjsonOf } from '../support/events.ts'
+import { assertSameExports, type Exports, exportsIn } from '../support/exports.ts'
 import { assertSameLines } from '../support/same-lines.ts'
 import { ndjson, smallShop, writeShop } from '../support/shop-files.ts'
 
@@ -12,43 +13,47 @@ const shop = smallShop({ seed: 8, shoppers: 150 })
 const events = shop.events.map((line) => JSON.parse(line) as Record<string, unknown>)
 const columns = Object.keys(events[0]!)
 
-type Exports = { readonly users: string; readonly products: string; readonly graph: string; changes: string }
+type Left = Exports & { readonly changes: string }
 
-describe('a replay leaves the same state', () => {
-  let expected: Exports
+for (const [walks, env] of [
+  ['without longer walks', { KINDRED_WALKS_MAX: '0' }],
+  ['with longer walks', {}],
+] as const)
+  describe(`a replay ${walks} leaves the same state`, () => {
+    let expected: Left
 
-  before(() =>
-    withDirectory(async (dir) => {
-      expected = await exportsOf(dir, { files: [['events', ndjson(shop.events)]] })
-    }),
-  )
-
-  it('of CSV as of NDJSON', () =>
-    withDirectory(async (dir) => {
-      const found = await exportsOf(dir, { files: [['events.csv', csvOf(events, columns)]] })
-      assertSameState(found, expected)
-      // causes name the file and its lines (a CSV has one more, the header): all else is the same
-      assertSameLines(withoutCause(found.changes), withoutCause(expected.changes), 'changes')
-    }))
-
-  it('of several files as of one, in gzip or not', () =>
-    withDirectory(async (dir) => {
-      const half = Math.floor(events.length / 2)
-      const files: [string, string][] = [
-        ['one', ndjsonOf(events.slice(0, half))],
-        ['two.csv', csvOf(events.slice(half), columns)],
-      ]
-      assertSameState(await exportsOf(dir, { files }), expected)
-    }))
-
-  for (const batchSize of [1, 7, 100_000])
-    it(`in batches of ${batchSize} as of 1024`, () =>
+    before(() =>
       withDirectory(async (dir) => {
-        const found = await exportsOf(dir, { files: [['events', ndjson(shop.events)]], batchSize })
-        assertSameState(found, expected)
-        assertSameLines(found.changes, expected.changes, 'changes')
+        expected = await leftBy(dir, { files: [['events', ndjson(shop.events)]], env })
+      }),
+    )
+
+    it('of CSV as of NDJSON', () =>
+      withDirectory(async (dir) => {
+        const found = await leftBy(dir, { files: [['events.csv', csvOf(events, columns)]], env })
+        assertSameExports(found, expected)
+        // causes name the file and its lines (a CSV has one more, the header): all else is the same
+        assertSameLines(withoutCause(found.changes), withoutCause(expected.changes), 'changes')
       }))
-})
+
+    it('of several files as of one', () =>
+      withDirectory(async (dir) => {
+        const half = Math.floor(events.length / 2)
+        const files: [string, string][] = [
+          ['one', ndjsonOf(events.slice(0, half))],
+          ['two.csv', csvOf(events.slice(half), columns)],
+        ]
+        assertSameExports(await leftBy(dir, { files, env }), expected)
+      }))
+
+    for (const batchSize of [1, 7])
+      it(`in batches of ${batchSize} as of 1024`, () =>
+        withDirectory(async (dir) => {
+          const found = await leftBy(dir, { files: [['events', ndjson(shop.events)]], batchSize, env })
+          assertSameExports(found, expected)
+          assertSameLines(found.changes, expected.changes, 'changes')
+        }))
+  })
 
 describe('the time since which a prototype is one', () => {
   for (const [what, first] of [
@@ -87,10 +92,10 @@ describe('a replay of several files', () => {
     }))
 })
 
-async function exportsOf(
+async function leftBy(
   dir: string,
-  { files, batchSize }: { files: [name: string, text: string][]; batchSize?: number },
-): Promise<Exports> {
+  { files, batchSize, env }: { files: [name: string, text: string][]; batchSize?: number; env: Settings },
+): Promise<Left> {
   const { prototypes } = writeShop(dir, { events: [], prototypes: shop.prototypes })
   const paths = files.map(([name, text]) => {
     writeFileSync(join(dir, name), text)
@@ -99,16 +104,8 @@ async function exportsOf(
   const [data, changes] = [join(dir, 'data'), join(dir, 'changes.ndjson')]
   const batches = batchSize === undefined ? [] : ['--batch-size', String(batchSize)]
   const extras = ['--prototypes', prototypes, '--changes', changes, ...batches]
-  await succeed(['replay', ...paths, '--data', data, ...extras])
-  const [users, products, graph] = await Promise.all(
-    ['users', 'products', 'graph'].map((what) => succeed(['export', what, '--data', data])),
-  )
-  return { users: users!, products: products!, graph: graph!, changes: readFileSync(changes, 'utf8') }
-}
-
-function assertSameState(found: Exports, expected: Exports): void {
-  for (const what of ['graph', 'products', 'users'] as const)
-    assertSameLines(found[what], expected[what], what)
+  await succeed(['replay', ...paths, '--data', data, ...extras], { env })
+  return { ...(await exportsIn(data, env)), changes: readFileSync(changes, 'utf8') }
 }
 
 function withoutCause(changes: string): string[] {

@@ -2,32 +2,31 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { importOf } from '../../src/codec/prototypes.ts'
-import type { ProductId, ProductIndex, UserId } from '../../src/core/ids.ts'
 import { netQuantityMax, personasMax, prototypesMax, userWeightMax } from '../../src/core/limits.ts'
 import { FatalError, UsageError } from '../../src/errors.ts'
-import type { StoreWriter } from '../../src/store/port.ts'
+import { ensureCapacity, type Store } from '../../src/store/port.ts'
 import type { OracleEvent, OracleEventType } from '../oracle/model.ts'
 import { randomRecords } from '../oracle/random-records.ts'
 import { drive, type Rig, withRig } from '../support/engine-harness.ts'
 import { type Bytes, batchOf, encodeRecords, eventBytes, recordAt } from '../support/engine-records.ts'
 import { hotScoreOf, viewOf } from '../support/engine-view.ts'
+import { replacing } from '../support/faults.ts'
 
 describe('I7 bounds', () => {
-  it('I7 an event past the largest W of a user is quarantined; others go on, and so does the user', () =>
-    withRig({ store: 'lmdb', config: { weightsRepeat: 'sum' } }, (rig) => {
-      const weight = 2100
-      const degree = Math.floor(userWeightMax / weight)
-      rig.store.transact((tx) => haveBought(tx, 'hub', degree, weight))
-      const purchases = [event('hub', 'a'), event('hub', 'b'), event('hub', 'c', 'view'), event('ann', 'b')]
-      const full = degree * weight + 1000
-      assert.ok(full <= userWeightMax && full + 1000 > userWeightMax)
-      const counts = process(rig, purchases)
-      assert.deepEqual([counts.applied, counts.quarantined], [3, 1])
-      assert.equal(rig.store.user(rig.store.userIndexOf('hub')!)?.weight, full + 300)
+  it('I7 an event past the largest W of a user is quarantined; others go on, and so does the user', () => {
+    const room = 1711
+    const wrap = (store: Store) => withEdgesElsewhere(store, 'hub', userWeightMax - room)
+    return withRig({ store: 'memory', wrap }, (rig) => {
+      const weight = () => rig.store.user(rig.store.userIndexOf('hub')!)?.weight
+      const events = [event('hub', 'a'), event('hub', 'b'), event('hub', 'c', 'view'), event('ann', 'b')]
+      const { applied, quarantined } = process(rig, events)
+      assert.deepEqual([applied, quarantined], [3, 1])
+      assert.equal(weight(), userWeightMax - room + 1300)
       assert.match(rig.store.quarantinedRecords(0, 1)[0]!.cause, /as many products as one user can/)
       assert.equal(process(rig, [event('hub', 'a', 'return'), event('hub', 'b')]).applied, 2)
-      assert.equal(rig.store.user(rig.store.userIndexOf('hub')!)?.weight, full + 300)
-    }))
+      assert.equal(weight(), userWeightMax - room + 1300)
+    })
+  })
 
   for (const { type, sign } of [
     { type: 'purchase' as const, sign: 1 },
@@ -124,28 +123,27 @@ function process(rig: Rig, records: readonly (OracleEvent | Bytes)[]) {
   return rig.process({ source: 'log', records: batch, next: from + batch.length })
 }
 
-/** A user with edges of `weight` to as many products, as if each had been bought, viewed, carted and reviewed. */
-function haveBought(tx: StoreWriter, userId: string, products: number, weight: number): void {
-  const user = tx.addUser(userId as UserId)
-  const edge = { net: 1, views: 1, carts: 1, reviews: 1, firstTs: 0, lastTs: 0 }
-  for (let nth = 0; nth < products; nth++) {
-    const productId = `product ${nth}` as ProductId
-    const product: ProductIndex = tx.addProduct({ productId, title: undefined, category: undefined })
-    tx.putEdge(user, product, edge, weight)
-  }
-  tx.putUser(user, {
-    userId: userId as UserId,
-    status: 'unknown',
-    method: 'none',
-    version: 0,
-    sequence: 0,
-    weight: products * weight,
-    scoreWeight: 0,
-    scores: new Float64Array(0),
-    held: [],
-    primary: -1,
-    position: 0,
-    halfWidth: 0,
+/** The store as if `userId` had edges of `weight` in all to products that nobody else knows. */
+function withEdgesElsewhere(store: Store, userId: string, weight: number): Store {
+  const largest = 2 ** 16 - 1
+  const entries = Math.ceil(weight / largest)
+  return replacing(store, {
+    transact: (change) =>
+      store.transact((tx) =>
+        change(
+          replacing(tx, {
+            productsOf(user, into) {
+              tx.productsOf(user, into)
+              if (tx.userIndexOf(userId) !== user) return
+              ensureCapacity(into, into.length + entries)
+              into.ids.fill(999, into.length, into.length + entries)
+              into.weights.fill(largest, into.length, into.length + entries)
+              into.length += entries
+              into.weights[into.length - 1] = weight - (entries - 1) * largest
+            },
+          }),
+        ),
+      ),
   })
 }
 

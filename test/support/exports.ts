@@ -1,0 +1,39 @@
+// What `export` writes, read in this process: quicker than a command where the command itself is not what is tested.
+import { configFrom } from '../../src/config.ts'
+import { exportEdges, exportProducts, exportUsers } from '../../src/lookup/export.ts'
+import { snapshotOf } from '../../src/lookup/snapshot.ts'
+import { openReader } from '../../src/profiler.ts'
+import type { Counters } from '../../src/store/port.ts'
+import type { Settings } from './command.ts'
+import { assertSameLines } from './same-lines.ts'
+
+/** Lines of NDJSON. */
+export type Exports = {
+  readonly users: readonly string[]
+  readonly products: readonly string[]
+  readonly graph: readonly string[]
+  readonly counters: Readonly<Counters>
+}
+
+export async function exportsIn(dir: string, env: Settings = {}): Promise<Exports> {
+  const config = configFrom(env)
+  const store = openReader({ dir, config })
+  try {
+    const snapshot = snapshotOf(store, config)
+    const lines = (values: Iterable<object>) => [...values].map((value) => JSON.stringify(value))
+    return {
+      users: lines(exportUsers(snapshot)),
+      products: lines(exportProducts(snapshot)),
+      graph: lines(exportEdges(snapshot)),
+      counters: store.counters(),
+    }
+  } finally {
+    await store.close()
+  }
+}
+
+/** Users, products and edges are the same. */
+export function assertSameExports(found: Exports, expected: Exports): void {
+  for (const what of ['graph', 'products', 'users'] as const)
+    assertSameLines(found[what], expected[what], what)
+}

@@ -22,8 +22,9 @@ export function openReader({ dir, config }: Place): LmdbStore {
 
 /** The log, for appending (any process may) or consuming (the writer alone). */
 export function openLog({ dir, config }: Place): EmbeddedLog {
-  const env = openLmdb({ path: join(dir, 'log'), mapSizeBytes: mapSizeOf(config) })
-  return new EmbeddedLog({ env, blocks: openNumbered(env, 'blocks'), names: openNamed(env, 'names') })
+  const path = join(dir, 'log')
+  const env = openLmdb({ path, mapSizeBytes: mapSizeOf(config) })
+  return new EmbeddedLog({ path, env, blocks: openNumbered(env, 'blocks'), names: openNamed(env, 'names') })
 }
 
 /** The one writer of a directory: state, log, engine and consumer. */

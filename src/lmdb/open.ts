@@ -1,8 +1,14 @@
 // LMDB as state and log share it: opening an environment and its tables, with binary keys. Errors say what to do.
-import { existsSync, mkdirSync } from 'node:fs'
+import { existsSync, mkdirSync, statfsSync } from 'node:fs'
 import { join } from 'node:path'
 import { type Database, open, type RootDatabase } from 'lmdb'
 import { FatalError, messageOf } from '../errors.ts'
+
+/** With less room than this a new environment cannot be made, and its lock file's mapping would end the process. */
+const freeBytesMin = 1 << 20
+/** What LMDB's errors are told apart by: errno of the write that failed, or its own code. */
+const errno = { EIO: 5, ENOSPC: 28, EROFS: 30 } as const
+const mapFull = -30792
 
 /** Opens an LMDB environment in a directory of its own; errors say which directory and what to do. */
 export function openLmdb({
@@ -19,13 +25,45 @@ export function openLmdb({
       `${path} holds no data of Kindred; name the directory given to \`replay\` or \`serve\` with --data`,
     )
   try {
-    if (!readOnly) mkdirSync(path, { recursive: true })
+    if (!readOnly) {
+      mkdirSync(path, { recursive: true })
+      if (freeBytes(path) < freeBytesMin) throw diskFull(path)
+    }
     return open({ path, maxDbs: 32, mapSize: mapSizeBytes, readOnly, noSubdir: false, encoding: 'binary' })
   } catch (error) {
+    if (error instanceof FatalError) throw error
+    const failure = writeFailure(error, path)
+    if (failure instanceof FatalError) throw failure
     throw new FatalError(
       `cannot open ${path}: ${messageOf(error)}; check that it exists, is writable and is not full`,
     )
   }
+}
+
+/** What a failed write means: FatalError for a full disk or map or a read-only disk, saying what to do; else the error itself. */
+export function writeFailure(error: unknown, path: string): unknown {
+  const code = (error as { code?: unknown } | null)?.code
+  if (code === errno.ENOSPC || code === 'ENOSPC') return diskFull(path, error)
+  if (code === errno.EIO && freeBytes(path) < freeBytesMin) return diskFull(path, error) // a write that was cut short
+  if (code === errno.EROFS || code === 'EROFS')
+    return new FatalError(`the disk of ${path} is read-only: mount it to be written`, { cause: error })
+  if (code === mapFull)
+    return new FatalError(`the map of ${path} is full: raise KINDRED_MAP_SIZE_GB and start again`, {
+      cause: error,
+    })
+  return error
+}
+
+function diskFull(path: string, cause?: unknown): FatalError {
+  return new FatalError(
+    `the disk of ${path} is full: make room and start again; what was acknowledged is kept`,
+    cause === undefined ? {} : { cause },
+  )
+}
+
+function freeBytes(path: string): number {
+  const { bavail, bsize } = statfsSync(path)
+  return bavail * bsize
 }
 
 /** Bytes of an environment's memory map that are in use, and its size. */

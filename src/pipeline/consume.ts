@@ -118,13 +118,16 @@ export class Consumer {
     return due.length > 0
   }
 
+  /** Drops consumed records and delivered changes past their retention; what a sink has not taken stays, open or not. */
   #retain(): void {
     const { store, log, sinks, logRetention, changesRetention } = this.#options
     log.trim(this.watermark - logRetention)
     const { changes } = store.counters()
-    const delivered = Math.min(changes, ...sinks.map(({ next }) => next))
-    const before = Math.min(delivered, changes - changesRetention)
     const oldest = store.changes(0, 1)[0]
-    if (oldest !== undefined && oldest.number < before) store.transact((tx) => tx.trimChanges(before))
+    if (oldest === undefined || oldest.number >= changes - changesRetention) return
+    store.transact((tx) => {
+      for (const { name, next } of sinks) tx.setSinkCursor(name, { next })
+      tx.trimChanges(Math.min(changes - changesRetention, ...tx.sinkCursors().map(({ next }) => next)))
+    })
   }
 }

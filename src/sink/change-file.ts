@@ -18,8 +18,13 @@ export function openChangeFile(path: string, store: StoreReader): Sink {
   } catch (error) {
     throw new UsageError(`cannot write change events to ${path}: ${messageOf(error)}`)
   }
-  const size = mendEnd(fd)
-  let next = size === 0 ? 0 : after(lastLine(fd, size), { path, name, store })
+  let next: number
+  try {
+    next = goOn(fd, { path, name, store })
+  } catch (error) {
+    closeSync(fd)
+    throw error
+  }
   return {
     name,
     get next() {
@@ -43,12 +48,20 @@ export function openChangeFile(path: string, store: StoreReader): Sink {
   }
 }
 
-/** Cuts what follows the last line end; returns the size that is left. */
-function mendEnd(fd: number): number {
+/** How every line of a change file begins, as far as the first one may have been written before a crash. */
+const lineStart = '{"event_id":"pc_'
+
+/** Finds the change that comes after the file's last whole one, then cuts a torn line. A file of anything else is refused untouched. */
+function goOn(fd: number, place: { path: string; name: string; store: StoreReader }): number {
   const { size } = fstatSync(fd)
   const end = lastIndexOfNewline(fd, size) + 1
+  const torn = Buffer.alloc(Math.min(lineStart.length, size - end))
+  readSync(fd, torn, 0, torn.length, end)
+  if (!lineStart.startsWith(torn.toString('latin1')))
+    throw new UsageError(`${place.path} does not end with a change event; name another file for --changes`)
+  const next = end === 0 ? 0 : after(lastLine(fd, end), place)
   if (end < size) ftruncateSync(fd, end)
-  return end
+  return next
 }
 
 /** Number of the change after the one that `line` holds. */

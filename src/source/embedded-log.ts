@@ -3,7 +3,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Database, RootDatabase } from 'lmdb'
 import type { ControlRecord } from '../core/event.ts'
-import { mapUseOf } from '../lmdb/open.ts'
+import { mapUseOf, writeFailure } from '../lmdb/open.ts'
 import { type BlockInput, blockCount, decodeBlock, encodeBlock, scrubBlock } from './log-block.ts'
 import type { RecordBatch, Source, SourceRecord } from './port.ts'
 
@@ -18,6 +18,7 @@ const trimBlocksMax = 256
 type NumberedTable = Database<Buffer, number>
 type NamedTable = Database<Buffer, string>
 export type LogTables = {
+  readonly path: string
   readonly env: RootDatabase
   readonly blocks: NumberedTable
   readonly names: NamedTable
@@ -44,7 +45,7 @@ export class EmbeddedLog implements Source {
 
   /** Appends whole: records and the producer's mark in one transaction. Durable once `flushed` resolves. */
   append(blocks: readonly BlockInput[], mark?: ProducerMark): { first: number; next: number } {
-    return this.#tables.env.transactionSync(() => {
+    return this.#write(() => {
       const first = this.end
       let next = first
       for (const block of blocks) {
@@ -105,7 +106,7 @@ export class EmbeddedLog implements Source {
   /** Drops whole blocks below `before`: what is dropped must have been consumed. */
   trim(before: number): void {
     if (before <= this.#number('begin')) return
-    this.#tables.env.transactionSync(() => {
+    this.#write(() => {
       let begin = this.#number('begin')
       for (let dropped = 0; dropped < trimBlocksMax; dropped++) {
         const block = this.#tables.blocks.getBinaryFast(begin)
@@ -124,13 +125,13 @@ export class EmbeddedLog implements Source {
    */
   ensureEnd(watermark: number): void {
     if (this.end >= watermark) return
-    this.#tables.env.transactionSync(() => this.#setNumber('end', Math.max(this.end, watermark)))
+    this.#write(() => this.#setNumber('end', Math.max(this.end, watermark)))
   }
 
   /** Removes the bytes of the records below `before` that `erase` picks; their offsets stay. Returns how many blocks changed. */
   scrub(before: number, erase: (record: SourceRecord) => boolean): number {
     this.#block = { first: 0, records: [] }
-    return this.#tables.env.transactionSync(() => {
+    return this.#write(() => {
       let changed = 0
       for (const first of [...this.#tables.blocks.getKeys({ start: 0, end: before })]) {
         const scrubbed = scrubBlock(this.#tables.blocks.get(first)!, { first, logName }, erase)
@@ -150,6 +151,15 @@ export class EmbeddedLog implements Source {
   /** Bytes of the memory map that are in use, and its size. */
   mapUse(): { used: number; size: number } {
     return mapUseOf(this.#tables.env)
+  }
+
+  /** One transaction; a full disk is said as such. */
+  #write<T>(change: () => T): T {
+    try {
+      return this.#tables.env.transactionSync(change)
+    } catch (error) {
+      throw writeFailure(error, this.#tables.path)
+    }
   }
 
   async close(): Promise<void> {

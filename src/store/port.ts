@@ -127,6 +127,8 @@ export type StoreReader = {
   /** Change rows from number `from`, ascending, `limit` at the most. */
   changes(from: number, limit: number): ChangeRow[]
   sinkCursor(name: string): SinkCursor | undefined
+  /** The cursors of all sinks that ever took change rows. */
+  sinkCursors(): readonly SinkCursor[]
   quarantinedRecords(from: number, limit: number): QuarantinedRecord[]
   quarantinedRecord(id: number): QuarantinedRecord | undefined
   tombstone(userId: string): Tombstone | undefined

@@ -9,7 +9,7 @@ import { assertSameExports, type Exports, exportsIn } from '../support/exports.t
 import { assertSameLines } from '../support/same-lines.ts'
 import { ndjson, smallShop, writeShop } from '../support/shop-files.ts'
 
-const shop = smallShop({ seed: 8, shoppers: 150 })
+const shop = smallShop({ seed: 8, shoppers: 90 })
 const events = shop.events.map((line) => JSON.parse(line) as Record<string, unknown>)
 const columns = Object.keys(events[0]!)
 

@@ -4,10 +4,19 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import fc from 'fast-check'
 import { Consumer } from '../../src/pipeline/consume.ts'
+import { mentionsUser } from '../../src/pipeline/erase.ts'
 import { recordsArbitrary } from '../oracle/arbitraries.ts'
 import type { OracleImport, OracleRecord } from '../oracle/model.ts'
 import { driveRig, outcomeOf, type Rig, withRig } from '../support/engine-harness.ts'
-import { type Bytes, controlBytes, eraseBytes, eventBytes, importControl } from '../support/engine-records.ts'
+import {
+  type Bytes,
+  controlBytes,
+  encodeRecords,
+  eraseBytes,
+  eventBytes,
+  importControl,
+  withBroken,
+} from '../support/engine-records.ts'
 import { type MemoryLog, memoryLog } from '../support/memory-log.ts'
 
 /** Between two appended records: batches consumed, and whether the consumer starts anew after. */
@@ -61,6 +70,34 @@ describe('the consumer', () => {
       ))
 })
 
+describe('erasure in the log', () => {
+  it('leaves no record of an erased user below the erasure, whatever was known of them', () =>
+    fc.assert(
+      fc.asyncProperty(
+        recordsArbitrary(),
+        fc.array(fc.nat({ max: 1000 }), { maxLength: 5 }),
+        async (records, broken) => {
+          const log = memoryLog()
+          for (const { text, format } of withBroken(encodeRecords(records).records, broken))
+            log.append({ text, format })
+          const all = [...log.records]
+          await withRig({ store: 'memory' }, (rig) => consumerOf(rig, log, 10).drain())
+          const erased = all.filter(({ text }) => text.startsWith('{"kind":"erase"'))
+          for (const { text, offset } of erased) {
+            const { userId } = JSON.parse(text) as { userId: string }
+            const left = log.records.slice(0, offset).filter((record) => mentionsUser(record.text, userId))
+            assert.deepEqual(
+              left.map((record) => record.text),
+              [],
+              `of ${userId}, erased at ${offset}`,
+            )
+          }
+        },
+      ),
+      { numRuns: 60 },
+    ))
+})
+
 async function appendAndConsume(
   rig: Rig,
   log: MemoryLog,
@@ -70,26 +107,21 @@ async function appendAndConsume(
     batchSize,
   }: { records: readonly OracleRecord[]; plan: readonly Pause[]; batchSize: number },
 ): Promise<void> {
-  const start = () =>
-    new Consumer({
-      store: rig.store,
-      engine: rig.engine,
-      log,
-      sinks: [],
-      batchSize,
-      logRetention: 0,
-      changesRetention: 1_000_000,
-    })
-  let consumer = start()
+  let consumer = consumerOf(rig, log, batchSize)
   for (const [nth, record] of records.entries()) {
     log.append(bytesOf(record))
     const { steps, restart } = plan[nth % plan.length]!
     for (let step = 0; step < steps; step++) await consumer.step()
     if (!restart) continue
     await rig.restart()
-    consumer = start()
+    consumer = consumerOf(rig, log, batchSize)
   }
   await consumer.drain()
+}
+
+function consumerOf({ store, engine }: Rig, log: MemoryLog, batchSize: number): Consumer {
+  const [logRetention, changesRetention] = [0, 1_000_000]
+  return new Consumer({ store, engine, log, sinks: [], batchSize, logRetention, changesRetention })
 }
 
 function bytesOf(record: OracleRecord): Bytes {

@@ -4,12 +4,11 @@ import { readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { configFrom } from '../../src/config.ts'
 import { createRandom, type Random } from '../../src/demo/random.ts'
-import { openReader } from '../../src/profiler.ts'
 import type { Counters } from '../../src/store/port.ts'
 import { fold, foldedExport, withoutRepeats } from '../support/change-fold.ts'
 import { json, start, succeed, withDirectory } from '../support/command.ts'
+import { countersIn } from '../support/exports.ts'
 import { assertSameLines } from '../support/same-lines.ts'
 import { type ShopFiles, shopLines, writeShop } from '../support/shop-files.ts'
 
@@ -93,14 +92,11 @@ async function resultOf(place: Place): Promise<Result> {
   const [users, products] = await Promise.all(
     ['users', 'products'].map((what) => succeed(['export', what, '--data', place.data])),
   )
-  const store = openReader({ dir: place.data, config: configFrom({}) })
-  const counters = store.counters()
-  await store.close()
   return {
     users: users!,
     products: products!,
     changes: readFileSync(place.changes, 'utf8'),
-    counters,
+    counters: (await countersIn(place.data))!,
   }
 }
 

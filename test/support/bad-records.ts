@@ -107,7 +107,7 @@ export const badRecords: readonly BadRecord[] = [
   },
 ]
 
-/** Ids that are as good as any: 1 to 256 bytes, any content. */
+/** Ids that must be taken: 1 to 256 bytes, whatever they hold. */
 export const oddIds: readonly string[] = [
   '\u0000',
   'a\u0000b',

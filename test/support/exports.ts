@@ -1,5 +1,8 @@
 // What `export` writes, read in this process: quicker than a command where the command itself is not what is tested.
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
 import { configFrom } from '../../src/config.ts'
+import { FatalError } from '../../src/errors.ts'
 import { exportEdges, exportProducts, exportUsers } from '../../src/lookup/export.ts'
 import { snapshotOf } from '../../src/lookup/snapshot.ts'
 import { openReader } from '../../src/profiler.ts'
@@ -29,6 +32,20 @@ export async function exportsIn(dir: string, env: Settings = {}): Promise<Export
     }
   } finally {
     await store.close()
+  }
+}
+
+/** The counters of a directory; undefined while it is not made yet. */
+export async function countersIn(dir: string): Promise<Readonly<Counters> | undefined> {
+  if (!existsSync(join(dir, 'state', 'data.mdb'))) return undefined
+  try {
+    const store = openReader({ dir, config: configFrom({}) })
+    const counters = store.counters()
+    await store.close()
+    return counters
+  } catch (error) {
+    if (error instanceof FatalError) return undefined // its writer is just making it
+    throw error
   }
 }
 

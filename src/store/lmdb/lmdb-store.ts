@@ -1,6 +1,6 @@
 // LMDB adapter of the store: one synchronous transaction a batch; rows are written once, in key order, at its end.
 import { assert } from '../../core/assert.ts'
-import { mapUseOf } from '../../lmdb/open.ts'
+import { mapUseOf, writeFailure } from '../../lmdb/open.ts'
 import { type Counters, emptyCounters, type Store, type StoreWriter } from '../port.ts'
 import { edgeTables } from './edge-tables.ts'
 import { openEnvironment, readMeta, type Settings, writeMeta } from './environment.ts'
@@ -77,7 +77,7 @@ export function openLmdbStore(options: LmdbStoreOptions): LmdbStore {
         return env.transactionSync(() => run(change))
       } catch (error) {
         undo()
-        throw error
+        throw writeFailure(error, options.path)
       } finally {
         state.writing = false
         state.erased = undefined

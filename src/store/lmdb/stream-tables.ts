@@ -18,6 +18,7 @@ type StreamMethods =
   | 'removeChangesOf'
   | 'trimChanges'
   | 'sinkCursor'
+  | 'sinkCursors'
   | 'setSinkCursor'
 
 export function streamTables(
@@ -96,6 +97,12 @@ export function streamTables(
     sinkCursor(name: string): port.SinkCursor | undefined {
       const bytes = environment.named.sinks.get(name)
       return bytes && parseJson(bytes)
+    },
+
+    sinkCursors(): readonly port.SinkCursor[] {
+      return [...environment.named.sinks.getRange({ start: '' })].map(({ value }) =>
+        parseJson<port.SinkCursor>(value),
+      )
     },
 
     setSinkCursor(name: string, cursor: port.SinkCursor): void {

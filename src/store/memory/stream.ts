@@ -14,6 +14,7 @@ export function streamPart(state: MemoryState, { dedupeHorizon }: { dedupeHorizo
     watermarks: () => Object.fromEntries(watermarks),
     setWatermark: (source, next) => undo.set(watermarks, source, next),
     sinkCursor: (name) => cursors.get(name),
+    sinkCursors: () => [...cursors.values()],
     setSinkCursor: (name, cursor) => undo.set(cursors, name, Object.freeze({ ...cursor })),
     ...journalPart(undo),
     ...changesPart(state),

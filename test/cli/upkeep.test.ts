@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { describe, it } from 'node:test'
 import { configFrom } from '../../src/config.ts'
 import type { ProductIndex, UserIndex } from '../../src/core/ids.ts'
+import { openLmdb } from '../../src/lmdb/open.ts'
 import { openProfiler } from '../../src/profiler.ts'
 import { writeMeta } from '../../src/store/lmdb/environment.ts'
 import { schemaVersion } from '../../src/store/lmdb/layout.ts'
@@ -36,6 +37,16 @@ describe('data of another Kindred', () => {
           assert.match(stderr, /^kindred: [^\n]+\n$/)
         }
       }))
+
+  it('or of a writer that is just making it is no data directory yet', () =>
+    withDirectory(async (dir) => {
+      await openLmdb({ path: join(dir, 'state'), mapSizeBytes: 2 ** 24 }).close()
+      for (const args of [['verify'], ['lookup', 'u0'], ['export', 'users']]) {
+        const { code, stderr } = await run([...args, '--data', dir])
+        assert.equal(code, 1)
+        assert.match(stderr, /^kindred: [^\n]* is not a data directory of Kindred[^\n]*--data\n$/, args[0])
+      }
+    }))
 
   it('of other settings is refused, naming the setting and both values', () =>
     withDirectory(async (dir) => {

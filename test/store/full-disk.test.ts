@@ -1,5 +1,6 @@
 // A full disk, and one that is read-only: a clear error, nothing acknowledged that is not stored, and sound data after.
 import assert from 'node:assert/strict'
+import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, it, type TestContext } from 'node:test'
 import { json, type Outcome, run, succeed, withDirectory } from '../support/command.ts'
@@ -44,7 +45,8 @@ describe('a full disk', () => {
         const outcome = await run(replay(data))
         if (outcome.code === 0) break
         assertSaysFull(outcome)
-        if (failures++ === 0) await succeed(['verify', '--data', data])
+        if (failures++ === 0 && existsSync(join(data, 'state', 'data.mdb')))
+          await succeed(['verify', '--data', data])
       }
       assert.ok(failures >= 2, `the disk was full ${failures} times`)
       await succeed(['verify', '--data', data])

@@ -3,7 +3,7 @@ import { assert } from '../../core/assert.ts'
 import { mapUseOf, writeFailure } from '../../lmdb/open.ts'
 import { type Counters, emptyCounters, type Store, type StoreWriter } from '../port.ts'
 import { edgeTables } from './edge-tables.ts'
-import { openEnvironment, readMeta, type Settings, writeMeta } from './environment.ts'
+import { type Environment, openEnvironment, readMeta, type Settings, writeMeta } from './environment.ts'
 import { erasureTables } from './erasure-tables.ts'
 import { nodeTables } from './node-tables.ts'
 import { SeenIds } from './seen.ts'
@@ -21,6 +21,8 @@ export type LmdbStoreOptions = {
 }
 
 export type LmdbStore = Store & {
+  /** What lies below, for what works on the tables themselves. */
+  readonly environment: Environment
   /** Copies the store to a directory, as of now, without free pages. */
   backup(path: string): Promise<void>
   /** Bytes of the memory map that are in use, and its size. */
@@ -71,6 +73,7 @@ export function openLmdbStore(options: LmdbStoreOptions): LmdbStore {
 
   return {
     ...writer,
+    environment,
     transact(change) {
       assert(!state.writing, 'transactions do not nest')
       try {

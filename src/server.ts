@@ -11,6 +11,8 @@ import { LogAppender } from './source/log-appender.ts'
 
 /** Ingest counts as stuck when it has not been heard of for this long. */
 const silenceMsMax = 15_000
+/** How long an end waits for requests that clients have not finished. */
+const closeMsMax = 5_000
 
 export type Server = AsyncDisposable & {
   readonly address: string
@@ -42,7 +44,9 @@ export async function startServer({ logger, ...input }: ServerOptions): Promise<
     },
   })
   const stop = async () => {
+    const late = setTimeout(() => app.server.closeAllConnections(), closeMsMax)
     await app.close()
+    clearTimeout(late)
     await appender.idle()
     await ingest.stop()
     await log.close()

@@ -1,5 +1,5 @@
 // backup DIR: a live copy of the data; restoring it is naming it with --data.
-import { existsSync, mkdirSync, readdirSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Command } from 'commander'
 import { FatalError, messageOf, UsageError } from '../errors.ts'
@@ -13,8 +13,8 @@ export function addBackup(program: Command): void {
     .argument('<dir>', 'directory to make')
     .action(async (target: string, options: DataOptions) => {
       requireData(options.data)
-      if (existsSync(target) && readdirSync(target).length > 0)
-        throw new UsageError(`${target} is not empty: name a new directory`)
+      if (existsSync(target) && (!statSync(target).isDirectory() || readdirSync(target).length > 0))
+        throw new UsageError(`${target} is not an empty directory: name a new one`)
       const position = await backup(options.data, target)
       if (options.json) printJson({ backup: target, position })
       else print(`${target} holds the data as of position ${position}\n`)

@@ -3,10 +3,11 @@ import { readFileSync, statSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { gunzipSync } from 'node:zlib'
 import type { Command } from 'commander'
+import { decodeEvent } from '../codec/event.ts'
 import { importOf, parseLabels, parsePersonaSet } from '../codec/prototypes.ts'
 import type { Config } from '../config.ts'
 import type { PrototypeImport } from '../core/event.ts'
-import { LockedError, messageOf, UsageError } from '../errors.ts'
+import { InvalidRecordError, LockedError, messageOf, UsageError } from '../errors.ts'
 import { openProfiler, type Profiler } from '../profiler.ts'
 import { openChangeFile } from '../sink/change-file.ts'
 import { type FileChunk, fileChunks, fileSourceName } from '../source/file-lines.ts'
@@ -17,6 +18,8 @@ import { bar, grouped, Progress, print, printJson, table } from './output.ts'
 /** Records read ahead of the batch being applied, in batches. */
 const aheadBatches = 2
 const chunksPerAppend = 4
+/** Chunks looked through for the first event, which dates the prototypes. */
+const chunksSearched = 64
 
 type ReplayOptions = DataOptions & {
   prototypes?: string
@@ -128,43 +131,54 @@ async function replayFile(
 ): Promise<void> {
   const { log } = profiler
   const isStdin = file === '-'
-  const source = isStdin ? undefined : await fileSourceName(file)
+  const isStream = isStdin || isPipe(file) // read once: no name by content, nothing to resume
+  const source = isStream ? undefined : await fileSourceName(file)
   const state = source === undefined ? { next: 0, finished: false } : log.producer(source)
   const chunks = fileChunks(isStdin ? 'stdin' : file, {
-    ...(source === undefined ? { input: process.stdin } : { source }),
+    ...(source === undefined ? {} : { source }),
+    ...(isStdin ? { input: process.stdin } : {}),
     fromLine: state.next,
   })
   if (state.finished) {
     if (set !== undefined) await importFirst(profiler, set, undefined)
     return
   }
-  const size = isStdin ? 0 : statSync(file).size
+  const size = isStream ? 0 : statSync(file).size
   const progress = new Progress()
   const started = performance.now()
   let waiting: FileChunk[] = []
   let line = state.next
-  let first = true
+  let imported = set === undefined
   const append = (finished: boolean) => {
     const blocks = waiting.flatMap(({ blocks }) => blocks)
     line = waiting.at(-1)?.nextLine ?? line
     waiting = []
     log.append(blocks, source === undefined ? undefined : { name: source, next: line, finished })
   }
-  for await (const chunk of chunks) {
-    if (first && set !== undefined) await importFirst(profiler, set, firstTs(chunk))
-    first = false
-    waiting.push(chunk)
-    if (waiting.length < chunksPerAppend) continue
-    append(false)
-    while (log.end - profiler.consumer.watermark >= aheadBatches * config.batchSize)
-      await profiler.consumer.step()
-    progress.show(() => progressText({ done: size === 0 ? 0 : chunk.bytesRead / size, totals, started }))
-    await sleep(0) // signals are heard
+  try {
+    for await (const chunk of chunks) {
+      const at = imported ? undefined : firstTs(chunk)
+      waiting.push(chunk)
+      if (!imported && (at !== undefined || waiting.length >= chunksSearched)) {
+        await importFirst(profiler, set!, at)
+        imported = true
+      }
+      if (!imported || waiting.length < chunksPerAppend) continue
+      append(false)
+      while (log.end - profiler.consumer.watermark >= aheadBatches * config.batchSize)
+        await profiler.consumer.step()
+      progress.show(() => progressText({ done: size === 0 ? 0 : chunk.bytesRead / size, totals, started }))
+      await sleep(0) // signals are heard
+    }
+    if (!imported) await importFirst(profiler, set!, undefined)
+    append(true)
+  } catch (error) {
+    append(false) // what was read before the input broke off is kept
+    throw error
+  } finally {
+    progress.end()
   }
-  if (first && set !== undefined) await importFirst(profiler, set, undefined)
-  append(true)
   await profiler.consumer.drain()
-  progress.end()
 }
 
 /** The prototypes before the file's first event, in effect as of that event's time; nothing when they are already. */
@@ -180,14 +194,25 @@ async function importFirst(
   await consumer.drain()
 }
 
+/** Time of the first event in a chunk, ms; undefined when none of its records is one. */
 function firstTs(chunk: FileChunk): number | undefined {
+  for (const { format, records } of chunk.blocks)
+    for (const record of records) {
+      try {
+        return decodeEvent(Buffer.from(record).toString('utf8'), format).ts
+      } catch (error) {
+        if (!(error instanceof InvalidRecordError)) throw error // the pipeline quarantines it
+      }
+    }
+  return undefined
+}
+
+function isPipe(file: string): boolean {
   try {
-    const ts = Date.parse(
-      (JSON.parse(Buffer.from(chunk.blocks[0]!.records[0]!).toString('utf8')) as { ts: string }).ts,
-    )
-    return Number.isNaN(ts) || ts < 0 ? undefined : ts
+    const stats = statSync(file)
+    return !stats.isFile() && !stats.isDirectory()
   } catch {
-    return undefined // the pipeline will say what is wrong with that record
+    return false // reading it will say what is wrong
   }
 }
 

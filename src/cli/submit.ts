@@ -1,7 +1,7 @@
 // Commands that change answers: a control record into the log, applied here when nobody writes, or by the one who does.
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { ControlRecord } from '../core/event.ts'
-import { openLog, openReader, type Place, tryOpenProfiler } from '../profiler.ts'
+import { openLog, openReader, type Place, type Profiler, tryOpenProfiler } from '../profiler.ts'
 import { holderOf } from '../store/lock.ts'
 import type { StoreReader } from '../store/port.ts'
 
@@ -18,12 +18,8 @@ export async function submit(
 ): Promise<{ by: string }> {
   const profiler = tryOpenProfiler(place)
   if (profiler !== undefined) {
-    await using own = profiler
-    own.log.appendControl(control)
-    await own.log.flushed()
-    await own.consumer.drain()
-    await own.consumer.checkpoint()
-    return { by: 'this command' }
+    profiler.log.appendControl(control)
+    return applyHere(profiler)
   }
   const by = holderOf(place.dir)
   const log = openLog(place)
@@ -32,10 +28,22 @@ export async function submit(
     const { next } = log.appendControl(control)
     await log.flushed()
     process.stderr.write(`handed to ${by}; waiting until it is applied\n`)
-    while (store.watermark(log.name) < next || !done(store)) await sleep(pollMs)
+    while (store.watermark(log.name) < next || !done(store)) {
+      await sleep(pollMs)
+      const own = tryOpenProfiler(place) // that writer ended before it came to it
+      if (own !== undefined) return await applyHere(own)
+    }
     return { by }
   } finally {
     await log.close()
     await store.close()
   }
+}
+
+async function applyHere(profiler: Profiler): Promise<{ by: string }> {
+  await using own = profiler
+  await own.log.flushed()
+  await own.consumer.drain()
+  await own.consumer.checkpoint()
+  return { by: 'this command' }
 }

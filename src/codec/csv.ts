@@ -28,9 +28,19 @@ export function csvFields(record: string): string[] | undefined {
   }
 }
 
-/** Does a line with this text before it leave a quoted field open, so that the record goes on in the next line? */
-export function opensQuote(text: Uint8Array): boolean {
-  let quotes = 0
-  for (let i = text.indexOf(0x22); i >= 0; i = text.indexOf(0x22, i + 1)) quotes++
-  return quotes % 2 === 1
+/** Does a record end within a quoted field, so that it goes on in the next line? A quote inside a plain field is text. */
+export function opensQuote(bytes: Uint8Array): boolean {
+  const record = Buffer.from(bytes).toString('latin1')
+  for (let at = 0; ; ) {
+    if (record[at] === '"') {
+      for (at++; ; at += 2) {
+        at = record.indexOf('"', at)
+        if (at < 0) return true
+        if (record[at + 1] !== '"') break
+      }
+    }
+    at = record.indexOf(',', at)
+    if (at < 0) return false
+    at++
+  }
 }

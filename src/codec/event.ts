@@ -107,9 +107,17 @@ function tsOf(value: unknown): number {
 let lastText = ''
 let lastTs = 0
 
+/** Whether the month has that day: `Date.parse` takes the 30th of February for the 2nd of March. */
+function isDay(text: string): boolean {
+  const day = Number(text.slice(8, 10))
+  return (
+    day <= 28 || day <= new Date(Date.UTC(Number(text.slice(0, 4)), Number(text.slice(5, 7)), 0)).getUTCDate()
+  )
+}
+
 /** Many records of a stream share a minute: the last text is kept. */
 function parseTs(text: string): number {
-  const ts = isoWithZone.test(text) ? Date.parse(text) : Number.NaN
+  const ts = isoWithZone.test(text) && isDay(text) ? Date.parse(text) : Number.NaN
   if (Number.isNaN(ts))
     throw new InvalidRecordError(
       `ts ${shown(text)} is not an ISO 8601 time with a zone, such as 2025-01-31T12:00:00Z`,

@@ -24,7 +24,7 @@ export const eventRoutes: FastifyPluginAsync<{ ports: AppPorts }> = async (app, 
     if (!Buffer.isBuffer(body) || body.length === 0)
       return refuse(reply, 'the body is empty: send one event, an array, or NDJSON')
     if (!isUtf8(body)) return refuse(reply, 'the body is not valid UTF-8')
-    const ndjson = request.headers['content-type']?.includes('ndjson') === true
+    const ndjson = request.headers['content-type']?.toLowerCase().includes('ndjson') === true
     const split = ndjson ? linesOf(body) : valuesOf(body)
     if (typeof split === 'string') return refuse(reply, split)
     if (split.length === 0) return refuse(reply, 'there is no event in the body')

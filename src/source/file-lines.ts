@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto'
 import { createReadStream } from 'node:fs'
 import { open } from 'node:fs/promises'
-import type { Readable } from 'node:stream'
+import { Readable } from 'node:stream'
 import { createGunzip } from 'node:zlib'
 import { csvFields, opensQuote } from '../codec/csv.ts'
 import { type RecordFormat, requiredColumns } from '../codec/event.ts'
@@ -41,10 +41,10 @@ export async function* fileChunks(
   { source, fromLine = 0, input }: { source?: string; fromLine?: number; input?: Readable },
 ): AsyncGenerator<FileChunk> {
   const progress = { bytesRead: 0 }
-  const stream = input ?? (await openFile(path, progress))
   const builder = new ChunkBuilder(path, { ...(source === undefined ? {} : { source }), fromLine })
   try {
     let number = 0
+    const stream = await unzipped(input ?? (await openFile(path, progress)))
     for await (const lines of physicalLines(stream))
       for (const line of lines) {
         builder.add(line, number++)
@@ -173,16 +173,32 @@ async function openFile(path: string, progress: { bytesRead: number }): Promise<
   const handle = await open(path).catch((error: unknown) => {
     throw new UsageError(`cannot read ${path}: ${messageOf(error)}`)
   })
-  const magic = Buffer.alloc(2)
-  await handle.read(magic, 0, 2, 0)
-  const raw = handle.createReadStream({ start: 0, highWaterMark: 1 << 18 })
+  const raw = handle.createReadStream({ highWaterMark: 1 << 18 })
   raw.on('data', (chunk) => {
     progress.bytesRead += chunk.length
   })
-  if (magic[0] !== 0x1f || magic[1] !== 0x8b) return raw
+  return raw.pause()
+}
+
+/** The stream as it is, or unzipped: gzip is known by its first two bytes. */
+async function unzipped(raw: Readable): Promise<Readable> {
+  const chunks = raw.iterator() as AsyncIterator<Buffer>
+  let head = Buffer.alloc(0)
+  while (head.length < 2) {
+    const { value, done } = await chunks.next()
+    if (done === true) break
+    head = Buffer.concat([head, value])
+  }
+  const whole = Readable.from(joined(head, chunks), { objectMode: false })
+  if (head[0] !== 0x1f || head[1] !== 0x8b) return whole
   const gunzip = createGunzip({ chunkSize: 1 << 18 })
-  raw.on('error', (error) => gunzip.destroy(error))
-  return raw.pipe(gunzip)
+  whole.on('error', (error) => gunzip.destroy(error))
+  return whole.pipe(gunzip)
+}
+
+async function* joined(head: Buffer, rest: AsyncIterator<Buffer>): AsyncGenerator<Buffer> {
+  if (head.length > 0) yield head
+  yield* { [Symbol.asyncIterator]: () => rest }
 }
 
 /** Lines without their ends, in order, those of one piece of the stream at a time. A line is cut off in memory at twice the record limit. */

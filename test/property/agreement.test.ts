@@ -29,7 +29,7 @@ describe('agreement with the reference model', () => {
       ))
 
   it('record by record, 300 users on disk with memory for hardly any', () => {
-    const records = randomRecords({ seed: 11, events: 1600, users: 300, products: 120 })
+    const records = randomRecords({ seed: 11, events: 1000, users: 300, products: 120 })
     return agree(records, { store: 'lmdb', policy: hardlyAnyMemory }, { statesEvery: 200 })
   })
 })

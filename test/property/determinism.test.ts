@@ -58,7 +58,7 @@ describe('I3 determinism', () => {
       ))
 
     it(`I3 batches of 1, 7, 256 and 10,000 of a shop of 300 users, ${walks}`, async () => {
-      const shop = { seed: 13, events: 2500, users: 300, products: 160, prototypeEvery: 25 }
+      const shop = { seed: 13, events: 1500, users: 300, products: 160, prototypeEvery: 25 }
       const { records } = encodeRecords(randomRecords(shop))
       const config = { walksMax }
       const expected = await driveEncoded(records, { store: 'memory', config, batchSize: 7 })

@@ -7,6 +7,7 @@ import type { OracleRecord } from '../oracle/model.ts'
 import { randomRecords } from '../oracle/random-records.ts'
 import { checkFold } from '../support/engine-checks.ts'
 import { drive, type RigOptions } from '../support/engine-harness.ts'
+import { encodeRecords } from '../support/engine-records.ts'
 import { settingsArbitrary } from '../support/engine-settings.ts'
 
 describe('I6 fold', () => {
@@ -36,5 +37,6 @@ async function assertFolds(
   options: RigOptions & { batchSize: number },
 ): Promise<number> {
   const { changes, view } = await drive(records, options)
-  return checkFold({ records, changes, view })
+  const { positions } = encodeRecords(records)
+  return checkFold({ records, positions, changes, view })
 }

@@ -70,7 +70,7 @@ describe('I5 no holes, in process', () => {
       ))
 
   it('I5 holds in a shop of 300 users of whom hardly any are in memory', async () => {
-    const records = randomRecords({ seed: 15, events: 2000, users: 300, products: 120, prototypeEvery: 20 })
+    const records = randomRecords({ seed: 15, events: 1200, users: 300, products: 120, prototypeEvery: 20 })
     const config = { walksMax: 32 }
     const { counts: _counts, ...expected } = await drive(records, { store: 'memory', config, batchSize: 100 })
     const plan = [30, 1, 120, 64].map((size, nth) => ({

@@ -44,7 +44,7 @@ describe('a real year', { skip: skipRealData }, () => {
   it('all of it: nothing quarantined; W, B and M exact; I1, I2 at half way and end; I6; no sequence gap', () =>
     withRig({ store: 'lmdb' }, (rig) => {
       const half = Math.floor(records.length / 2)
-      const { records: encoded } = encodeRecords(records)
+      const { records: encoded, positions } = encodeRecords(records)
       const counts = applyAll(rig, encoded.slice(0, half + 1), 4096)
       checkAgainstBatch(rig, records.slice(0, half), 1500)
       const rest = applyAll(rig, encoded, 4096)
@@ -52,7 +52,7 @@ describe('a real year', { skip: skipRealData }, () => {
       assert.equal(counts.quarantined + counts.duplicates + rest.quarantined + rest.duplicates, 0)
       checkAgainstBatch(rig, records, 3500)
       const { changes, view } = outcomeOf(rig)
-      assert.ok(checkFold({ records, changes, view }) > 4000)
+      assert.ok(checkFold({ records, positions, changes, view }) > 4000)
       assertNoGaps({ changes, view })
     }))
 })

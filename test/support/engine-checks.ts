@@ -17,7 +17,7 @@ import { foldChanges } from '../oracle/fold.ts'
 import type { OracleRecord } from '../oracle/model.ts'
 import type { OracleStream } from '../oracle/stream.ts'
 import type { Rig } from './engine-harness.ts'
-import { encodeRecords, logName } from './engine-records.ts'
+import { logName } from './engine-records.ts'
 import type { Step } from './engine-steps.ts'
 import { type EngineView, exactScoreOf, hotScoreOf, inOrder, oracleChangesOf, viewOf } from './engine-view.ts'
 
@@ -226,14 +226,16 @@ export function rounded(value: number): number {
 /** I6: the engine's change events, folded, are its users. Returns how many users have any. */
 export function checkFold({
   records,
+  positions,
   changes,
   view,
 }: {
   records: readonly OracleRecord[]
+  /** The oracle's position by offset. */
+  positions: readonly number[]
   changes: readonly string[]
   view: EngineView
 }): number {
-  const { positions } = encodeRecords(records)
   const folds = foldChanges({ records, changes: oracleChangesOf(changes, positions) })
   const nothing = { status: 'unknown', sequence: 0, held: new Set(), primary: null }
   for (const [id, { status, sequence, held, primary }] of view.users)

@@ -52,7 +52,7 @@ export function addDemo(program: Command): void {
 
 async function runDemo(dir: string, options: DemoOptions): Promise<void> {
   const config = configOf()
-  const shop = generateShop({ seed: Number(options.seed), shoppers: Number(options.shoppers) })
+  const shop = shopOf(options)
   await using profiler = openProfiler({ dir, config, role: 'demo' })
   if (!options.json)
     print(
@@ -69,6 +69,15 @@ async function runDemo(dir: string, options: DemoOptions): Promise<void> {
   const report = reportOf(profiler, shop, run)
   if (options.json) printJson(report)
   else show(profiler, { shop, report, config, options })
+}
+
+function shopOf({ seed, shoppers }: DemoOptions): DemoShop {
+  try {
+    return generateShop({ seed: Number(seed), shoppers: Number(shoppers) })
+  } catch (error) {
+    if (error instanceof RangeError) throw new UsageError(error.message)
+    throw error
+  }
 }
 
 type Run = {

@@ -1,10 +1,13 @@
 // erase USER: the right to be forgotten, as a control record.
 import type { Command } from 'commander'
+import type { RecordFormat } from '../codec/event.ts'
 import type { UserId } from '../core/ids.ts'
 import { FatalError } from '../errors.ts'
-import { requireData } from '../profiler.ts'
+import { mentionsUser, requireData } from '../profiler.ts'
+import type { StoreReader } from '../store/port.ts'
 import { configOf, type DataOptions, reading, withData } from './context.ts'
 import { print, printJson } from './output.ts'
+import { quarantined } from './quarantine.ts'
 import { submit } from './submit.ts'
 
 export function addErase(program: Command): void {
@@ -15,7 +18,10 @@ export function addErase(program: Command): void {
     .argument('<user>', 'user id')
     .action(async (userId: string, options: DataOptions) => {
       requireData(options.data)
-      const known = await reading(options, (store) => store.userIndexOf(userId) !== undefined)
+      const known = await reading(
+        options,
+        (store) => store.userIndexOf(userId) !== undefined || inQuarantine(store, userId),
+      )
       if (!known)
         throw new FatalError(
           `user ${JSON.stringify(userId)} was never seen in ${options.data} (or is erased already)`,
@@ -30,4 +36,17 @@ export function addErase(program: Command): void {
           `${userId} is erased (change files and copies outside ${options.data} still hold what was delivered)\n`,
         )
     })
+}
+
+/** Whether a quarantined record is all that is known of the user. */
+function inQuarantine(store: StoreReader, userId: string): boolean {
+  for (const { bytes, format } of quarantined(store))
+    if (
+      mentionsUser(
+        { text: Buffer.from(bytes).toString('utf8'), format: JSON.parse(format) as RecordFormat },
+        userId,
+      )
+    )
+      return true
+  return false
 }

@@ -17,7 +17,7 @@ export function addQuarantine(program: Command): void {
     .action(async (options: DataOptions) => {
       await reading(options, (store) => {
         if (options.json) printLines(lines(store))
-        else for (const record of records(store)) print(describe(record))
+        else for (const record of quarantined(store)) print(describe(record))
       })
     })
   withData(quarantine.command('replay'))
@@ -34,7 +34,7 @@ async function replayAction(ids: string[], options: DataOptions & { all: boolean
   if (options.all === ids.length > 0) throw new UsageError('name the ids to try again, or --all')
   if (!ids.every((id) => /^\d{1,15}$/.test(id)))
     throw new UsageError('ids are the numbers that `quarantine list` shows')
-  const before = await reading(options, (store) => [...records(store)].map(({ id }) => id))
+  const before = await reading(options, (store) => [...quarantined(store)].map(({ id }) => id))
   const wanted = options.all ? before : ids.map(Number)
   const unknown = wanted.filter((id) => !before.includes(id))
   if (unknown.length > 0) throw new UsageError(`not in quarantine: ${unknown.join(', ')}`)
@@ -42,13 +42,14 @@ async function replayAction(ids: string[], options: DataOptions & { all: boolean
     const place = { dir: options.data, config: configOf(), role: 'quarantine replay' }
     await submit(place, { kind: 'requeue', quarantineIds: wanted })
   }
-  const left = new Set(await reading(options, (store) => [...records(store)].map(({ id }) => id)))
+  const left = new Set(await reading(options, (store) => [...quarantined(store)].map(({ id }) => id)))
   const released = wanted.filter((id) => !left.has(id)).length
   if (options.json) printJson({ tried: wanted.length, released, still_quarantined: left.size })
   else print(`${released} of ${wanted.length} are out of quarantine, ${left.size} stay\n`)
 }
 
-function* records(store: StoreReader): Generator<QuarantinedRecord> {
+/** All quarantined records, in pages. */
+export function* quarantined(store: StoreReader): Generator<QuarantinedRecord> {
   for (let from = 0; ; ) {
     const page = store.quarantinedRecords(from, pageRecords)
     yield* page
@@ -58,7 +59,7 @@ function* records(store: StoreReader): Generator<QuarantinedRecord> {
 }
 
 function* lines(store: StoreReader): Generator<object> {
-  for (const { id, source, offset, cause, bytes } of records(store))
+  for (const { id, source, offset, cause, bytes } of quarantined(store))
     yield {
       id,
       source,

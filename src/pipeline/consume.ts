@@ -1,6 +1,6 @@
 // Consuming: source → process-batch, and what runs between batches: building a version, relaying, retention, scrubbing.
 import type { Sink } from '../sink/port.ts'
-import type { RecordBatch, Source } from '../source/port.ts'
+import type { RecordBatch, Source, SourceRecord } from '../source/port.ts'
 import type { Store } from '../store/port.ts'
 import type { Engine } from './engine.ts'
 import { mentionsUser } from './erase.ts'
@@ -18,7 +18,7 @@ const retentionBatches = 32
 export type ConsumedLog = Source & {
   appendSwitch(version: number): void
   trim(before: number): void
-  scrub(before: number, erase: (record: { text: string }) => boolean): number
+  scrub(before: number, erase: (record: SourceRecord) => boolean): number
   flushed(): Promise<void>
 }
 
@@ -111,7 +111,7 @@ export class Consumer {
     const { store, log } = this.#options
     const due = store.scrubs()
     for (const { id, scrub } of due) {
-      log.scrub(scrub.before + 1, ({ text }) => mentionsUser(text, scrub.userId))
+      log.scrub(scrub.before + 1, (record) => mentionsUser(record, scrub.userId))
       await log.flushed()
       store.transact((tx) => tx.removeScrub(id))
     }

@@ -1,5 +1,6 @@
 // Erasure: the user's edges, answer, labels, change events and influence go; what follows for others is emitted.
 import { csvFields } from '../codec/csv.ts'
+import type { RecordFormat } from '../codec/event.ts'
 import { edgeWeight } from '../core/edge.ts'
 import type { PrototypeImport } from '../core/event.ts'
 import type { UserId } from '../core/ids.ts'
@@ -19,6 +20,7 @@ export function eraseUser(
   const user = tx.userIndexOf(userId)
   if (user === undefined) {
     engine.shadow?.forget(userId)
+    tx.addScrub({ userId, before: logOffset }) // quarantined records of theirs may stand in the log
     return false
   }
   writeDirty(run, false) // a user first seen in this batch has no row yet
@@ -57,33 +59,47 @@ function eraseQuarantined(tx: StoreWriter, userId: string): void {
   for (let from = 0; ; ) {
     const page = tx.quarantinedRecords(from, 256)
     if (page.length === 0) return
-    for (const { id, bytes } of page)
-      if (mentionsUser(Buffer.from(bytes).toString('utf8'), userId)) tx.removeQuarantined(id)
+    for (const { id, bytes, format } of page)
+      if (
+        mentionsUser(
+          { text: Buffer.from(bytes).toString('utf8'), format: JSON.parse(format) as RecordFormat },
+          userId,
+        )
+      )
+        tx.removeQuarantined(id)
     from = page[page.length - 1]!.id + 1
   }
 }
 
-/** Whether a record's text is of this user: an event by its field (in CSV by a field of that value), or a control record. */
-export function mentionsUser(text: string, userId: string): boolean {
-  try {
-    const value = JSON.parse(text) as {
-      user_id?: unknown
-      kind?: string
-      userId?: string
-      set?: PrototypeImport
-    } | null
-    if (value !== null && typeof value === 'object')
-      return (
-        value.user_id === userId ||
-        (value.kind === 'erase' && value.userId === userId) ||
-        (value.kind === 'import' &&
-          value.set?.prototypes?.some((prototype) => prototype.userId === userId) === true)
-      )
-  } catch {
-    // not JSON: looked at as text below
+/** Whether a record is of this user: an event (or a list of them), a control record, a CSV record, or what cannot be read. */
+export function mentionsUser(
+  { text, format }: { text: string; format: RecordFormat },
+  userId: string,
+): boolean {
+  if (format.kind === 'csv') {
+    const fields = csvFields(text)
+    if (fields !== undefined && fields.length === format.columns.length)
+      return fields[format.columns.indexOf('user_id')] === userId
+    return text.includes(userId)
   }
-  const field = `"user_id":${JSON.stringify(userId)}`
-  return (
-    text.replaceAll(/\s*:\s*/g, ':').includes(field) || (csvFields(text) ?? text.split(',')).includes(userId)
-  )
+  try {
+    return ofUser(JSON.parse(text), userId)
+  } catch (error) {
+    if (!(error instanceof SyntaxError)) throw error
+    return text.replaceAll(/\s*:\s*/g, ':').includes(`"user_id":${JSON.stringify(userId)}`)
+  }
+}
+
+function ofUser(value: unknown, userId: string): boolean {
+  if (typeof value !== 'object' || value === null) return false
+  if (Array.isArray(value)) return value.some((entry) => ofUser(entry, userId))
+  const {
+    user_id,
+    kind,
+    userId: erased,
+    set,
+  } = value as { user_id?: unknown; kind?: string; userId?: string; set?: PrototypeImport }
+  if (kind === 'erase') return erased === userId
+  if (kind === 'import') return set?.prototypes?.some((prototype) => prototype.userId === userId) === true
+  return user_id === userId
 }

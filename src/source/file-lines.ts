@@ -45,9 +45,12 @@ export async function* fileChunks(
   try {
     let number = 0
     const stream = await unzipped(input ?? (await openFile(path, progress)))
-    for await (const lines of physicalLines(stream))
-      for (const line of lines) {
-        builder.add(line, number++)
+    for await (const { lines, firstBytes } of physicalLines(stream))
+      for (const [i, line] of lines.entries()) {
+        builder.add(line, {
+          number: number++,
+          bytes: i === 0 ? Math.max(firstBytes, line.length) : line.length,
+        })
         if (builder.full) yield { ...builder.take(), bytesRead: progress.bytesRead }
       }
   } catch (error) {
@@ -90,7 +93,8 @@ class ChunkBuilder {
     return this.#records.length >= blockRecordsMax || this.#bytes >= blockBytesMax
   }
 
-  add(line: Buffer, number: number): void {
+  /** Takes line `number`, of which `bytes` were in the input (more than are in `line` when it was cut off). */
+  add(line: Buffer, { number, bytes }: { number: number; bytes: number }): void {
     if (this.#format === undefined) {
       const text =
         number === 0 && line[0] === 0xef && line[1] === 0xbb && line[2] === 0xbf ? line.subarray(3) : line
@@ -101,16 +105,16 @@ class ChunkBuilder {
       line = text
     }
     if (this.#open !== undefined) {
-      const bytes = Buffer.concat([this.#open.bytes, Buffer.from('\n'), line])
-      const whole = !opensQuote(bytes) || bytes.length > blockBytesMax
-      this.#open = whole ? undefined : { bytes, line: this.#open.line }
-      if (whole) this.#push(bytes, number)
+      const joined = Buffer.concat([this.#open.bytes, Buffer.from('\n'), line])
+      const whole = !opensQuote(joined) || joined.length > blockBytesMax
+      this.#open = whole ? undefined : { bytes: joined, line: this.#open.line }
+      if (whole) this.#push(joined, number)
       return
     }
     if (isBlank(line)) return this.#advance(number + 1)
     if (this.#format.kind === 'csv' && opensQuote(line))
       this.#open = { bytes: Buffer.from(line), line: number }
-    else this.#push(line, number)
+    else this.#push(line, number, bytes)
   }
 
   finish(): void {
@@ -130,13 +134,13 @@ class ChunkBuilder {
     if (next > this.nextLine) this.nextLine = next
   }
 
-  #push(record: Buffer, number: number): void {
+  #push(record: Buffer, number: number, bytes = record.length): void {
     this.#advance(number + 1)
     if (number < this.#fromLine) return
     if (record.length <= recordBytesMax) return this.#keep(record, number)
     this.#close(this.#format!)
     this.#keep(record.subarray(0, oversizeKeptBytes), number)
-    const cause = `a record of ${record.length} bytes; records have at most ${recordBytesMax} (its first ${oversizeKeptBytes} bytes are kept, the whole is line ${number + 1} of the file)`
+    const cause = `a record of ${bytes} bytes; records have at most ${recordBytesMax} (its first ${oversizeKeptBytes} bytes are kept, the whole is line ${number + 1} of the file)`
     this.#close({ kind: 'unreadable', cause })
   }
 
@@ -160,7 +164,10 @@ function headerOf(line: Buffer, path: string): RecordFormat | undefined {
   const text = line.toString('utf8').trim()
   if (text.startsWith('{') || text.startsWith('[') || !text.includes(',')) return undefined
   const columns = csvFields(text)?.map((column) => column.trim())
-  if (columns === undefined || !columns.every((column) => /^[\w .:-]{1,64}$/.test(column))) return undefined
+  if (columns === undefined) return undefined
+  // a header names columns; so many fields that no name looks like one are a file without its header
+  if (columns.length < requiredColumns.length && !columns.every((column) => /^[\w .:-]{1,64}$/.test(column)))
+    return undefined
   const missing = requiredColumns.filter((column) => !columns.includes(column))
   if (missing.length > 0)
     throw new UsageError(
@@ -202,25 +209,27 @@ async function* joined(head: Buffer, rest: AsyncIterator<Buffer>): AsyncGenerato
 }
 
 /** Lines without their ends, in order, those of one piece of the stream at a time. A line is cut off in memory at twice the record limit. */
-async function* physicalLines(stream: Readable): AsyncGenerator<Buffer[]> {
+async function* physicalLines(stream: Readable): AsyncGenerator<{ lines: Buffer[]; firstBytes: number }> {
   let rest: Buffer[] = []
   let restBytes = 0
   for await (const piece of stream as AsyncIterable<Buffer>) {
     const lines: Buffer[] = []
     let start = 0
+    let firstBytes = 0
     for (let end = piece.indexOf(10); end >= 0; end = piece.indexOf(10, start)) {
       const line = piece.subarray(start, end)
+      if (lines.length === 0) firstBytes = restBytes + line.length
       lines.push(withoutReturn(restBytes === 0 ? line : Buffer.concat([...rest, line])))
       rest = []
       restBytes = 0
       start = end + 1
     }
-    yield lines
+    yield { lines, firstBytes }
     if (start === piece.length) continue
     restBytes += piece.length - start
     if (restBytes <= 2 * recordBytesMax) rest.push(piece.subarray(start))
   }
-  if (restBytes > 0) yield [withoutReturn(Buffer.concat(rest))]
+  if (restBytes > 0) yield { lines: [withoutReturn(Buffer.concat(rest))], firstBytes: restBytes }
 }
 
 function withoutReturn(line: Buffer): Buffer {

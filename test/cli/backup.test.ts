@@ -7,7 +7,7 @@ import { configFrom } from '../../src/config.ts'
 import { openLog, openReader } from '../../src/profiler.ts'
 import { json, run, start, succeed, withDirectory } from '../support/command.ts'
 import { ndjsonOf, purchases } from '../support/events.ts'
-import { assertSameExports, countersIn, exportsIn } from '../support/exports.ts'
+import { assertSameExports, assertSound, countersIn, exportsIn } from '../support/exports.ts'
 import { serve } from '../support/server.ts'
 import { ndjson, type ShopLines, shopLines, writeShop } from '../support/shop-files.ts'
 import { traffic } from '../support/traffic.ts'
@@ -32,12 +32,12 @@ describe('backup', () => {
       assert.equal((await running.ended).code, 0)
       const expected = await exportsIn(data)
       assert.ok(Number(position) > 1000 && Number(position) < expected.counters.position, 'amid the replay')
-      await succeed(['verify', '--data', copy])
+      await assertSound(copy)
       await succeed(replay(copy))
       const found = await exportsIn(copy)
       assertSameExports(found, expected)
       assert.equal(found.counters.quarantined, expected.counters.quarantined)
-      await succeed(['verify', '--data', copy])
+      await assertSound(copy)
     }))
 
   it('whose state was copied later than its log goes on all the same', () =>
@@ -59,7 +59,7 @@ describe('backup', () => {
       await store.close()
       for (const place of [data, copy]) await succeed(['replay', all, extra, '--data', place])
       assertSameExports(await exportsIn(copy), await exportsIn(data))
-      await succeed(['verify', '--data', copy])
+      await assertSound(copy)
     }))
 
   it('of a directory that a server writes holds what was applied, and takes what comes', () =>
@@ -73,14 +73,14 @@ describe('backup', () => {
       await succeed(['backup', copy, '--data', data])
       await stream.stop()
       assert.equal((await server.stop()).code, 0)
-      await succeed(['verify', '--data', copy])
+      await assertSound(copy)
       const restored = await serve(copy)
       for (const user of before.filter((_, n) => n % 50 === 0))
         assert.equal((await restored.lookUp(user)).status, 200, user)
       assert.equal((await restored.post(purchases(3))).status, 202)
       await until('new events are applied', async () => (await restored.lookUp('u2')).status === 200)
       assert.equal((await restored.stop()).code, 0)
-      await succeed(['verify', '--data', copy])
+      await assertSound(copy)
     }))
 
   it('goes nowhere but into a new or empty directory', () =>

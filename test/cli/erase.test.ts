@@ -7,6 +7,7 @@ import { configFrom } from '../../src/config.ts'
 import { openLog, openReader } from '../../src/profiler.ts'
 import { json, lines, run, succeed, withDirectory } from '../support/command.ts'
 import { csvOf, eventOf, ndjsonOf } from '../support/events.ts'
+import { assertSound } from '../support/exports.ts'
 import { serve } from '../support/server.ts'
 import { smallShop, writeShop } from '../support/shop-files.ts'
 
@@ -35,7 +36,7 @@ describe('erase', () => {
         const left = await lines<{ text: string }>(['quarantine', 'list', '--data', data])
         assert.equal(left.length, 1, 'what is of somebody else stays')
         assert.equal((await run(['lookup', user, '--data', data])).code, 1)
-        await succeed(['verify', '--data', data])
+        await assertSound(data)
         const again = await run(['erase', user, '--data', data])
         assert.equal(again.code, 1)
         assert.match(again.stderr, /^kindred: .*never seen.*erased already.*\n$/)
@@ -87,7 +88,7 @@ describe('erase', () => {
         'the file goes on behind its last line',
       )
       assert.deepEqual(await traces(data, user), [])
-      await succeed(['verify', '--data', data])
+      await assertSound(data)
     }))
 
   it('lets the user come back as somebody new', () =>
@@ -99,7 +100,7 @@ describe('erase', () => {
       const [edge] = await lines(['export', 'graph', '--data', dir])
       assert.equal(edge?.net_quantity, 1, 'what was before is gone')
       assert.ok(recordsOf(dir).some((text) => text.includes('amy')))
-      await succeed(['verify', '--data', dir])
+      await assertSound(dir)
     }))
 })
 

@@ -3,13 +3,13 @@ import assert from 'node:assert/strict'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
+import type { PersonasAnswer } from '../../src/lookup/answer.ts'
 import { json, lines, run, succeed, withDirectory } from '../support/command.ts'
-import { exportsIn } from '../support/exports.ts'
+import { answersIn, assertSound, exportsIn } from '../support/exports.ts'
 import { ndjson, smallShop } from '../support/shop-files.ts'
 
 type Label = { user_id: string; personas: string[] | Record<string, number> }
 type Imported = { version: number; prototypes: number; personas: number; applied_by: string }
-type Answer = { status: string; prototype_set_version: number; personas: { persona: string }[] }
 
 const shop = smallShop({ seed: 31, shoppers: 120 })
 const half = Math.floor(shop.events.length / 2)
@@ -124,10 +124,10 @@ function commandsIn(dir: string) {
       writeFileSync(file, ndjson(halves[which]!))
       await succeed(['replay', file, '--data', data])
     },
-    async answer(user: string): Promise<Answer> {
-      return (await lines<Answer>(['lookup', user, '--data', data]))[0]!
+    async answer(user: string): Promise<PersonasAnswer> {
+      return (await answersIn(data, [user]))[0]!
     },
-    verify: () => succeed(['verify', '--data', data]),
+    verify: () => assertSound(data),
   }
 }
 

@@ -5,6 +5,7 @@ import { describe, it } from 'node:test'
 import { takeWriterLock } from '../../src/store/lock.ts'
 import { json, run, start, succeed, withDirectory } from '../support/command.ts'
 import { ndjsonOf, purchases } from '../support/events.ts'
+import { assertSound } from '../support/exports.ts'
 import { until } from '../support/wait.ts'
 
 describe('two writers', () => {
@@ -21,7 +22,7 @@ describe('two writers', () => {
         )
       }
       await succeed(['lookup', 'u0', '--data', dir])
-      await succeed(['verify', '--data', dir])
+      await assertSound(dir)
       lock.release()
       assert.equal((await json(['replay', '-', '--data', dir], { stdin: ndjsonOf(purchases(4)) })).applied, 1)
     }))
@@ -53,7 +54,7 @@ describe('a command handed to a writer', () => {
         const { code, stdout } = await running.ended
         assert.equal(code, 0, 'it waits for a writer that has gone')
         JSON.parse(stdout)
-        await succeed(['verify', '--data', dir])
+        await assertSound(dir)
       }))
 })
 
@@ -62,7 +63,7 @@ describe('a data directory', () => {
     withDirectory(async (dir) => {
       const data = join(dir, 'a b', "ö 'quoted'", '-x')
       await succeed(['replay', '-', '--data', data], { stdin: ndjsonOf(purchases(2)) })
-      await succeed(['verify', '--data', data])
+      await assertSound(data)
     }))
 
   it('that is a file is a clear error', () =>

@@ -102,7 +102,7 @@ async function assertScrubbed(log: MemoryLog): Promise<void> {
   await withRig({ store: 'memory' }, (rig) => consumerOf(rig, log, 10).drain())
   for (const { text, offset } of erased) {
     const { userId } = JSON.parse(text) as { userId: string }
-    const left = log.records.slice(0, offset).filter((record) => mentionsUser(record.text, userId))
+    const left = log.records.slice(0, offset).filter((record) => mentionsUser(record, userId))
     assert.deepEqual(
       left.map((record) => record.text),
       [],

@@ -7,6 +7,7 @@ import { describe, it } from 'node:test'
 import { configFrom } from '../../src/config.ts'
 import { openLog } from '../../src/profiler.ts'
 import { parseLines, run, succeed, withDirectory } from '../support/command.ts'
+import { assertSound } from '../support/exports.ts'
 import { logged, serve } from '../support/server.ts'
 import { purchasesOf } from '../support/traffic.ts'
 import { until } from '../support/wait.ts'
@@ -33,7 +34,7 @@ describe('serve', () => {
       assert.equal(stdout, '')
       const messages = logged(stderr).map(({ msg }) => msg)
       assert.deepEqual(messages.slice(-3), ['serving', 'draining', 'stopped'])
-      await succeed(['verify', '--data', dir])
+      await assertSound(dir)
     }))
 
   it('knows users of any name, and what a lookup shows is what the command shows', () =>

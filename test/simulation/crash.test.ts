@@ -14,8 +14,8 @@ import { type ShopFiles, shopLines, writeShop } from '../support/shop-files.ts'
 
 const events = 20_000
 /** Kills between the start of the process and the import's first change events, and spread over the rest. */
-const killsAtStart = 8
-const killsUnderWay = 26
+const killsAtStart = 7
+const killsUnderWay = 25
 const killsMin = 30
 const seed = 20250117
 

@@ -20,6 +20,8 @@ export type UserView = {
   /** Label shares of a prototype, ends of a sampled walk; else undefined: the row may trail the exact score by delta. */
   readonly row: { readonly scores: readonly number[]; readonly scoreWeight: number } | undefined
   readonly halfWidth: number
+  /** Position that a sampled answer is of. */
+  readonly sampledAt: number | undefined
   /** Every stored edge, live or not, by product id. */
   readonly edges: Readonly<Record<string, unknown>>
 }
@@ -95,6 +97,7 @@ function userViewOf(
     row:
       status === 'prototype' || method === 'sampled' ? { scores: [...row.scores], scoreWeight } : undefined,
     halfWidth,
+    sampledAt: method === 'sampled' ? row.position : undefined,
     edges: Object.fromEntries(edges.sort(([a], [b]) => (a < b ? -1 : 1))),
   }
 }

@@ -14,7 +14,7 @@ export function addBackup(program: Command): void {
     .action(async (target: string, options: DataOptions) => {
       requireData(options.data)
       if (existsSync(target) && (!statSync(target).isDirectory() || readdirSync(target).length > 0))
-        throw new UsageError(`${target} is not an empty directory: name a new one`)
+        throw new UsageError(`${target} is not an empty directory: name a new directory`)
       const position = await backup(options.data, target)
       if (options.json) printJson({ backup: target, position })
       else print(`${target} holds the data as of position ${position}\n`)

@@ -1,6 +1,6 @@
 // explain USER: which products and prototypes carry the answer, and the one product whose removal would change it.
 import type { Command } from 'commander'
-import { UsageError } from '../errors.ts'
+import { FatalError } from '../errors.ts'
 import { type Explanation, explain } from '../lookup/explain.ts'
 import { enginePolicyOf } from '../profiler.ts'
 import { type DataOptions, reading, withData } from './context.ts'
@@ -16,7 +16,7 @@ export function addExplain(program: Command): void {
         explain(snapshot, { userId, decision: enginePolicyOf(config).decision }),
       )
       if (explanation === undefined)
-        throw new UsageError(`user ${JSON.stringify(userId)} was never seen in ${options.data}`)
+        throw new FatalError(`user ${JSON.stringify(userId)} was never seen in ${options.data}`)
       if (options.json) printJson(explanation)
       else print(describeExplanation(explanation))
     })

@@ -1,8 +1,8 @@
 // Commands that change answers: a control record into the log, applied here when nobody writes, or by the one who does.
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { ControlRecord } from '../core/event.ts'
-import { openLog, openReader, type Place, type Profiler, tryOpenProfiler } from '../profiler.ts'
-import { holderOf } from '../store/lock.ts'
+import { openLog, openProfiler, openReader, type Place, type Profiler, tryOpenProfiler } from '../profiler.ts'
+import { holderOf, tryWriterLock } from '../store/lock.ts'
 import type { StoreReader } from '../store/port.ts'
 
 const pollMs = 50
@@ -22,6 +22,7 @@ export async function submit(
     return applyHere(profiler)
   }
   const by = holderOf(place.dir)
+  let orphaned = false
   const log = openLog(place)
   const store = openReader(place)
   try {
@@ -30,14 +31,17 @@ export async function submit(
     process.stderr.write(`handed to ${by}; waiting until it is applied\n`)
     while (store.watermark(log.name) < next || !done(store)) {
       await sleep(pollMs)
-      const own = tryOpenProfiler(place) // that writer ended before it came to it
-      if (own !== undefined) return await applyHere(own)
+      const lock = tryWriterLock(place.dir, place.role)
+      lock?.release()
+      if (lock === undefined) continue
+      orphaned = true // that writer ended before it came to it
+      break
     }
-    return { by }
   } finally {
     await log.close()
     await store.close()
   }
+  return orphaned ? applyHere(openProfiler(place)) : { by }
 }
 
 async function applyHere(profiler: Profiler): Promise<{ by: string }> {

@@ -119,7 +119,7 @@ function longerWalks(run: Run, slot: number, cause: RecordCause): Snapshot | und
   const { engine } = run
   const { users, policy, active } = engine
   if (policy.sampling.walksMax === 0 || active.meta.prototypes === 0) return undefined
-  const rng = rngFor({ seed: policy.seed, text: users.userId[slot]!, position: cause.ref.offset })
+  const rng = rngFor({ seed: policy.seed, text: users.userId[slot]!, position: cause.position })
   const result = sampleLongerWalks(graphOf(run), users.index[slot]!, {
     personas: active.names.length,
     policy: policy.sampling,

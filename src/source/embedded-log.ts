@@ -13,7 +13,7 @@ export const logName = 'log'
 /** How often a waiting consumer looks for records that another process appended. */
 const pollMs = 20
 /** Blocks dropped by one trim at the most: retention is paid in small pieces. */
-const trimBlocksMax = 256
+const trimBlocksMax = 65_536
 
 type NumberedTable = Database<Buffer, number>
 type NamedTable = Database<Buffer, string>

@@ -107,8 +107,11 @@ class ChunkBuilder {
     if (this.#open !== undefined) {
       const joined = Buffer.concat([this.#open.bytes, Buffer.from('\n'), line])
       const whole = !opensQuote(joined) || joined.length > blockBytesMax
-      this.#open = whole ? undefined : { bytes: joined, line: this.#open.line }
-      if (whole) this.#push(joined, number)
+      const first = this.#open.line
+      this.#open = whole ? undefined : { bytes: joined, line: first }
+      if (!whole) return
+      this.#push(joined, first)
+      this.#advance(number + 1)
       return
     }
     if (isBlank(line)) return this.#advance(number + 1)

@@ -94,7 +94,7 @@ describe('backup', () => {
       for (const target of [full!, file!, data]) {
         const { code, stderr } = await run(['backup', target, '--data', data])
         assert.equal(code, 2, target)
-        assert.match(stderr, /^kindred: .*name a new directory\n$/)
+        assert.match(stderr, /^kindred: .*name a new.*\n$/)
       }
       assert.deepEqual(await json(['backup', empty!, '--data', data]), { backup: empty, position: 3 })
     }))

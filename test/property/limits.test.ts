@@ -54,19 +54,6 @@ describe('I7 bounds', () => {
         assert.equal(edge.net, sign * netQuantityMax)
       }))
 
-  it('I7 a duplicate at a limit is a duplicate: it changes nothing, quarantine included', () =>
-    withRig({ store: 'memory' }, (rig) => {
-      process(rig, [event('ann', 'tea')])
-      rig.store.transact((tx) => {
-        const [user, product] = [tx.userIndexOf('ann')!, tx.productIndexOf('tea')!]
-        tx.putEdge(user, product, { ...tx.edge(user, product)!, net: netQuantityMax - 5 }, 1000)
-      })
-      const fits = event('ann', 'tea', 'purchase', 5)
-      assert.equal(process(rig, [fits]).applied, 1)
-      const { duplicates, quarantined } = process(rig, [fits])
-      assert.deepEqual({ duplicates, quarantined }, { duplicates: 1, quarantined: 0 })
-    }))
-
   it('I7 quarantine past its limit stops with a FatalError and applies nothing of the batch', () =>
     withRig({ store: 'lmdb', config: { quarantineMax: 3 } }, (rig) => {
       const bad: Bytes = { text: '{"event_id":', format: { kind: 'json' } }

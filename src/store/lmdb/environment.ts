@@ -38,6 +38,7 @@ export function openEnvironment(options: EnvironmentOptions): Environment {
     ]),
   ) as Environment['edited']
   const environment = { env, named, tables, edited }
+  if (named.meta === undefined) checkSchema(undefined, options.path) // a reader of what nobody has made yet
   const schema = readMeta<number>(environment, 'schema')
   if (schema === undefined && options.readOnly !== true) initialise(environment, options.settings)
   else checkMeta(environment, options)

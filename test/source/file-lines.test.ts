@@ -49,14 +49,6 @@ describe('the lines of a file', () => {
     assert.deepEqual(textsOf(await readAll('\n\n')), [])
   })
 
-  it('of CSV may hold line ends in quoted fields: a record has the number of its first line', async () => {
-    const text = `${header}\n1,u,p,view,2025-01-01,plain\n2,u,p,view,2025-01-01,"two\r\nlines\n"\n\n3,u,p,view,2025-01-01,x`
-    const found = await readAll(text)
-    assert.deepEqual(linesOf(found), [2, 3, 7])
-    assert.equal(textsOf(found)[1], '2,u,p,view,2025-01-01,"two\r\nlines\n"')
-    assert.ok(found.records.every(({ kind }) => kind === 'csv'))
-  })
-
   it('are cut alike however the bytes arrive', async () => {
     const events = purchases(40, { title: 'a "b"\n, é👶' })
     for (const text of [

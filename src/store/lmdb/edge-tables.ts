@@ -6,10 +6,11 @@ import type { Rng } from '../../core/rng.ts'
 import type { WalkEdge } from '../../core/sampled-walk.ts'
 import type * as port from '../port.ts'
 import type { Environment } from './environment.ts'
-import { pair, secondOf } from './layout.ts'
+import { pair } from './layout.ts'
 import * as rows from './rows.ts'
 import { SlotLists } from './slot-lists.ts'
 import type { TransactionState } from './transaction.ts'
+import { UserEdges } from './user-edges.ts'
 
 /**
  * Entries of a list's head: a batch's events are of few users, whose lists grow by many entries each (a head of a whole
@@ -37,7 +38,7 @@ export function edgeTables(
   environment: Environment,
   state: TransactionState,
 ): Pick<port.StoreWriter, EdgeMethods> & { forgetLast(): void } {
-  const { edges } = environment.tables
+  const edges = new UserEdges(environment.edited.user_edges)
   const userProducts = new SlotLists(environment.edited.user_products, userBlock)
   const productUsers = new SlotLists(environment.edited.product_users, productBlock)
   let last: { key: number; stored: rows.StoredEdge | undefined } = noEdge
@@ -46,8 +47,7 @@ export function edgeTables(
   function storedEdge(user: UserIndex, product: ProductIndex): rows.StoredEdge | undefined {
     const key = pair(user, product)
     if (state.writing && last.key === key) return last.stored
-    const bytes = edges.get(key)
-    const stored = bytes && rows.decodeEdge(bytes)
+    const stored = edges.get(user, product)
     last = state.writing ? { key, stored } : noEdge
     return stored
   }
@@ -60,15 +60,15 @@ export function edgeTables(
     productSlot: number
   }): void {
     const movedProduct = userProducts.remove(at.user, at.userSlot)
-    if (movedProduct >= 0) moveSlot(pair(at.user, movedProduct), 'userSlot', at.userSlot)
+    if (movedProduct >= 0) moveSlot(at.user, movedProduct as ProductIndex, { userSlot: at.userSlot })
     const movedUser = productUsers.remove(at.product, at.productSlot)
-    if (movedUser >= 0) moveSlot(pair(movedUser, at.product), 'productSlot', at.productSlot)
+    if (movedUser >= 0) moveSlot(movedUser as UserIndex, at.product, { productSlot: at.productSlot })
   }
 
-  function moveSlot(key: number, side: 'userSlot' | 'productSlot', slot: number): void {
-    const bytes = edges.get(key)
-    assert(bytes !== undefined, 'the edge of a listed entry')
-    edges.put(key, rows.encodeEdge({ ...rows.decodeEdge(bytes), [side]: slot }))
+  function moveSlot(user: UserIndex, product: ProductIndex, to: Partial<rows.StoredEdge>): void {
+    const stored = edges.get(user, product)
+    assert(stored !== undefined, 'the edge of a listed entry')
+    edges.put(user, product, { ...stored, ...to })
   }
 
   return {
@@ -80,11 +80,11 @@ export function edgeTables(
       return storedEdge(user, product)?.edge
     },
 
-    *edgesOf(user: UserIndex): Iterable<{ product: ProductIndex; edge: Edge }> {
-      for (const key of [...edges.keys(pair(user, 0), pair(user + 1, 0))]) {
-        const product = secondOf(key) as ProductIndex
-        yield { product, edge: storedEdge(user, product)!.edge }
-      }
+    edgesOf(user: UserIndex): Iterable<{ product: ProductIndex; edge: Edge }> {
+      return edges
+        .all(user)
+        .map(({ product, stored }) => ({ product, edge: stored.edge }))
+        .sort((a, b) => a.product - b.product)
     },
 
     productsOf(user: UserIndex, into: port.Neighbours): void {
@@ -136,9 +136,8 @@ export function edgeTables(
         userSlot = productSlot = rows.noSlot
         state.count.edges--
       }
-      const key = pair(user, product)
-      if (edge === undefined) edges.remove(key)
-      else edges.put(key, rows.encodeEdge({ edge, userSlot, productSlot }))
+      if (edge === undefined) edges.remove(user, product)
+      else edges.put(user, product, { edge, userSlot, productSlot })
     },
   }
 }

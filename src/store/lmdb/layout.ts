@@ -10,7 +10,8 @@ export const schemaVersion = 1
  * | users         | user index           | the answer row (rows.ts)                                            |
  * | product_ids   | product id, UTF-8    | product index, u32                                                  |
  * | products      | product index        | product id, title, category                                         |
- * | edges         | (user, product)      | net quantity, counts, times, slot in either list: 44 bytes          |
+ * | user_edges    | (user, bucket)       | edges by hash of product (user-edges.ts), 48 bytes each:            |
+ * |               |                      | product, slot in either list, counts, net quantity, times           |
  * | user_products | (0, user)            | list head: length u32, last slots of (product u32, weight u16)      |
  * |               | (user + 1, chunk)    | the slots before those, 320 a chunk                                 |
  * | product_users | (0, product) …       | slots of (user u32, weight u16), likewise                           |
@@ -31,7 +32,6 @@ export const schemaVersion = 1
 export const tableNames = [
   'users',
   'products',
-  'edges',
   'vectors',
   'versions',
   'labels',
@@ -41,7 +41,12 @@ export const tableNames = [
   'scrubs',
 ] as const
 /** Tables whose rows are edited in place, and the memory for rows kept between transactions. */
-export const editedTables = { user_products: 64 << 20, product_users: 64 << 20, seen: 0 } as const
+export const editedTables = {
+  user_edges: 64 << 20,
+  user_products: 64 << 20,
+  product_users: 64 << 20,
+  seen: 0,
+} as const
 export const namedTables = ['meta', 'user_ids', 'product_ids', 'watermarks', 'sinks', 'tombstones'] as const
 
 const half = 2 ** 26

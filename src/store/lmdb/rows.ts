@@ -73,37 +73,46 @@ export function decodeProduct(buffer: Buffer): ProductRow {
   return { productId, title: title ?? undefined, category: category ?? undefined }
 }
 
-export const edgeBytes = 44
+/** product u32, slots u32 × 2, views, carts, reviews u32, net, first and last time f64. */
+export const edgeBytes = 48
 /** A slot that says: not in the lists. */
 export const noSlot = 2 ** 32 - 1
-export type StoredEdge = { readonly edge: Edge; userSlot: number; productSlot: number }
+export type StoredEdge = { readonly edge: Edge; readonly userSlot: number; readonly productSlot: number }
 
-export function encodeEdge({ edge, userSlot, productSlot }: StoredEdge): Buffer {
-  const buffer = Buffer.allocUnsafe(edgeBytes)
-  buffer.writeDoubleLE(edge.net, 0)
-  buffer.writeDoubleLE(edge.firstTs, 8)
-  buffer.writeDoubleLE(edge.lastTs, 16)
-  buffer.writeUInt32LE(edge.views, 24)
-  buffer.writeUInt32LE(edge.carts, 28)
-  buffer.writeUInt32LE(edge.reviews, 32)
-  buffer.writeUInt32LE(userSlot, 36)
-  buffer.writeUInt32LE(productSlot, 40)
-  return buffer
+export function writeEdge(
+  bytes: Buffer,
+  at: number,
+  product: number,
+  { edge, userSlot, productSlot }: StoredEdge,
+): void {
+  bytes.writeUInt32LE(product, at)
+  bytes.writeUInt32LE(userSlot, at + 4)
+  bytes.writeUInt32LE(productSlot, at + 8)
+  bytes.writeUInt32LE(edge.views, at + 12)
+  bytes.writeUInt32LE(edge.carts, at + 16)
+  bytes.writeUInt32LE(edge.reviews, at + 20)
+  bytes.writeDoubleLE(edge.net, at + 24)
+  bytes.writeDoubleLE(edge.firstTs, at + 32)
+  bytes.writeDoubleLE(edge.lastTs, at + 40)
 }
 
-export function decodeEdge(buffer: Buffer): StoredEdge {
+export function readEdge(bytes: Buffer, at: number): StoredEdge {
   return {
     edge: {
-      net: buffer.readDoubleLE(0),
-      views: buffer.readUInt32LE(24),
-      carts: buffer.readUInt32LE(28),
-      reviews: buffer.readUInt32LE(32),
-      firstTs: buffer.readDoubleLE(8),
-      lastTs: buffer.readDoubleLE(16),
+      net: bytes.readDoubleLE(at + 24),
+      views: bytes.readUInt32LE(at + 12),
+      carts: bytes.readUInt32LE(at + 16),
+      reviews: bytes.readUInt32LE(at + 20),
+      firstTs: bytes.readDoubleLE(at + 32),
+      lastTs: bytes.readDoubleLE(at + 40),
     },
-    userSlot: buffer.readUInt32LE(36),
-    productSlot: buffer.readUInt32LE(40),
+    userSlot: bytes.readUInt32LE(at + 4),
+    productSlot: bytes.readUInt32LE(at + 8),
   }
+}
+
+export function productOfEdge(bytes: Buffer, at: number): number {
+  return bytes.readUInt32LE(at)
 }
 
 /** M f64, published at f64, B (C × f64), b̂ (C × u32). */

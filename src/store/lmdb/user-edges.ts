@@ -1,0 +1,137 @@
+// Edges packed by user, so that a batch's events, which are of few users, write few rows: each user's edges lie in
+// buckets by a hash of the product, a row a bucket, edited in place. One more bucket is made whenever they are full on
+// average (linear hashing, Litwin 1980), so finding, adding or changing one of a hub's edges costs as in a list of one.
+import { assert } from '../../core/assert.ts'
+import type { ProductIndex, UserIndex } from '../../core/ids.ts'
+import type { EditedRow, EditedTable } from './edited-table.ts'
+import { pair } from './layout.ts'
+import { edgeBytes, productOfEdge, readEdge, type StoredEdge, writeEdge } from './rows.ts'
+
+/** A user's first bucket begins with two u32: how many edges and how many buckets they have. */
+const headerBytes = 8
+/** Edges of a bucket on average before there is one more: with their spread, few rows outgrow half a page of LMDB. */
+const fullEdges = 20
+
+/** Where an edge is, or would be: in which bucket of how many, and at which byte (−1: it is not there). */
+type Place = { bucket: number; buckets: number; at: number }
+
+export class UserEdges {
+  readonly #table: EditedTable
+
+  constructor(table: EditedTable) {
+    this.#table = table
+  }
+
+  get(user: UserIndex, product: ProductIndex): StoredEdge | undefined {
+    const first = this.#table.read(pair(user, 0))
+    if (first === undefined) return undefined
+    const bucket = bucketOf(product, first.bytes.readUInt32LE(4))
+    const row = bucket === 0 ? first : this.#table.read(pair(user, bucket))
+    if (row === undefined) return undefined
+    const at = find(row, bucket, product)
+    return at < 0 ? undefined : readEdge(row.bytes, at)
+  }
+
+  /** Every edge of a user, in no order that means anything. */
+  all(user: UserIndex): { product: ProductIndex; stored: StoredEdge }[] {
+    const found: { product: ProductIndex; stored: StoredEdge }[] = []
+    const buckets = this.#bucketsOf(user)
+    for (let bucket = 0; bucket < buckets; bucket++) {
+      const row = this.#table.read(pair(user, bucket))
+      if (row === undefined) continue
+      for (let at = startOf(bucket); at < row.length; at += edgeBytes)
+        found.push({ product: productOfEdge(row.bytes, at) as ProductIndex, stored: readEdge(row.bytes, at) })
+    }
+    return found
+  }
+
+  put(user: UserIndex, product: ProductIndex, stored: StoredEdge): void {
+    const { bucket, buckets, at } = this.#placeOf(user, product)
+    if (at >= 0) {
+      writeEdge(this.#table.edit(pair(user, bucket), 0).bytes, at, product, stored)
+      return
+    }
+    this.#append(user, bucket, (row, end) => writeEdge(row.bytes, end, product, stored))
+    const first = this.#table.edit(pair(user, 0), headerBytes)
+    const count = first.bytes.readUInt32LE(0) + 1
+    first.bytes.writeUInt32LE(count, 0)
+    first.bytes.writeUInt32LE(buckets, 4)
+    if (count > buckets * fullEdges) this.#split(user, buckets)
+  }
+
+  remove(user: UserIndex, product: ProductIndex): void {
+    const { bucket, buckets, at } = this.#placeOf(user, product)
+    if (at < 0) return
+    this.#take(user, bucket, at)
+    const first = this.#table.edit(pair(user, 0), headerBytes)
+    const count = first.bytes.readUInt32LE(0) - 1
+    first.bytes.writeUInt32LE(count, 0)
+    if (count > 0) return
+    for (let bucket = 0; bucket < buckets; bucket++) this.#table.remove(pair(user, bucket))
+  }
+
+  #bucketsOf(user: UserIndex): number {
+    return this.#table.read(pair(user, 0))?.bytes.readUInt32LE(4) ?? 0
+  }
+
+  #placeOf(user: UserIndex, product: ProductIndex): Place {
+    const buckets = Math.max(1, this.#bucketsOf(user))
+    const bucket = bucketOf(product, buckets)
+    const row = this.#table.read(pair(user, bucket))
+    return { bucket, buckets, at: row === undefined ? -1 : find(row, bucket, product) }
+  }
+
+  /** Room for one more edge at the end of a bucket, to be written by `write`. */
+  #append(user: UserIndex, bucket: number, write: (row: EditedRow, at: number) => void): void {
+    const row = this.#table.edit(pair(user, bucket), startOf(bucket))
+    const end = row.length
+    write(this.#table.edit(pair(user, bucket), end + edgeBytes), end)
+  }
+
+  /** Takes an edge out of a bucket: the last one takes its place. */
+  #take(user: UserIndex, bucket: number, at: number): void {
+    const row = this.#table.edit(pair(user, bucket), 0)
+    const last = row.length - edgeBytes
+    assert(at <= last, 'edge within its bucket')
+    row.bytes.copy(row.bytes, at, last, last + edgeBytes)
+    row.length = last
+    if (last === 0) this.#table.remove(pair(user, bucket))
+  }
+
+  /** One more bucket: it takes its edges out of the one that stood for both. */
+  #split(user: UserIndex, bucket: number): void {
+    this.#table.edit(pair(user, 0), 0).bytes.writeUInt32LE(bucket + 1, 4)
+    const from = bucket - 2 ** Math.floor(Math.log2(bucket))
+    const row = this.#table.read(pair(user, from))
+    if (row === undefined) return
+    const moving: Buffer[] = []
+    for (let at = row.length - edgeBytes; at >= startOf(from); at -= edgeBytes) {
+      if (bucketOf(productOfEdge(row.bytes, at), bucket + 1) === from) continue
+      moving.push(Buffer.from(row.bytes.subarray(at, at + edgeBytes)))
+      this.#take(user, from, at)
+    }
+    for (const edge of moving) this.#append(user, bucket, (row, end) => void edge.copy(row.bytes, end))
+  }
+}
+
+function startOf(bucket: number): number {
+  return bucket === 0 ? headerBytes : 0
+}
+
+/** The byte at which the product's edge lies in its bucket, −1 if it is not there. */
+function find({ bytes, length }: EditedRow, bucket: number, product: number): number {
+  for (let at = startOf(bucket); at < length; at += edgeBytes)
+    if (productOfEdge(bytes, at) === product) return at
+  return -1
+}
+
+/** A product's bucket of `buckets`: what is not there yet is still in the bucket of half as many. */
+function bucketOf(product: number, buckets: number): number {
+  if (buckets === 1) return 0
+  let h = Math.imul(product ^ (product >>> 16), 0x21f0aaad)
+  h = Math.imul(h ^ (h >>> 15), 0x735a2d97)
+  h ^= h >>> 15
+  const size = 2 ** (32 - Math.clz32(buckets - 1))
+  const bucket = h & (size - 1)
+  return bucket < buckets ? bucket : bucket & (size / 2 - 1)
+}

@@ -13,11 +13,11 @@ import type { TransactionState } from './transaction.ts'
 import { UserEdges } from './user-edges.ts'
 
 /**
- * Entries of a list's head: a batch's events are of few users, whose lists grow by many entries each (a head of a whole
- * chunk is one read), and of many products, whose lists grow by one or two.
+ * A batch's events are of few users, whose lists grow by many entries each (a head of a whole chunk is one read), and of
+ * many products, whose lists grow by one or two (small heads, sixteen to a row).
  */
-const userBlock = 320
-const productBlock = 16
+const userLists = { block: 320, headsPerRow: 1 }
+const productLists = { block: 16, headsPerRow: 16 }
 const noEdge = { key: -1, stored: undefined }
 
 type EdgeMethods =
@@ -39,8 +39,8 @@ export function edgeTables(
   state: TransactionState,
 ): Pick<port.StoreWriter, EdgeMethods> & { forgetLast(): void } {
   const edges = new UserEdges(environment.edited.user_edges)
-  const userProducts = new SlotLists(environment.edited.user_products, userBlock)
-  const productUsers = new SlotLists(environment.edited.product_users, productBlock)
+  const userProducts = new SlotLists(environment.edited.user_products, userLists)
+  const productUsers = new SlotLists(environment.edited.product_users, productLists)
   let last: { key: number; stored: rows.StoredEdge | undefined } = noEdge
 
   /** The edge read last is what is written next: it is read once. */

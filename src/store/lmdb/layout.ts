@@ -14,7 +14,8 @@ export const schemaVersion = 1
  * |               |                      | product, slot in either list, counts, net quantity, times           |
  * | user_products | (0, user)            | list head: length u32, last slots of (product u32, weight u16)      |
  * |               | (user + 1, chunk)    | the slots before those, 320 a chunk                                 |
- * | product_users | (0, product) …       | slots of (user u32, weight u16), likewise                           |
+ * | product_users | (0, product / 16)    | sixteen heads: length u32, last slots of (user u32, weight u16)     |
+ * |               | (product + 1, chunk) | the slots before those, likewise                                    |
  * | vectors       | (version, product)   | M, published at, B, b̂                                               |
  * | versions      | version              | JSON: personas, hash, share sums                                    |
  * | labels        | (version, user)      | label shares (version 0: of the pending import, by ordinal)         |

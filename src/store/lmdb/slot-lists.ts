@@ -1,7 +1,8 @@
 // Adjacency lists in slots: (neighbour u32, weight u16), so that a hub's list is read fast, and appending to it,
-// changing or removing one entry, or drawing a random one costs the same as in a list of one. A list is a head row
-// (its length and its last entries) and chunk rows behind it. Heads of all nodes lie together, so what a batch appends
-// all over the graph dirties few pages; a head's entries move into their chunk a whole block at a time.
+// changing or removing one entry, or drawing a random one costs the same as in a list of one. A list is a head (its
+// length and its last entries) and chunk rows behind it. Heads lie together, several of them in a row where they are
+// small, so what a batch appends all over the graph dirties few pages; a head's entries move into their chunk a whole
+// block at a time.
 import { assert } from '../../core/assert.ts'
 import type { Rng } from '../../core/rng.ts'
 import type { WalkEdge } from '../../core/sampled-walk.ts'
@@ -15,44 +16,55 @@ const headerBytes = 4
 /** With its key a full chunk just fits twice into a page of 4 KiB, as LMDB wants of a value that is not to overflow. */
 const chunkEntries = 320
 
+export type SlotListsLayout = {
+  /** Entries that a head holds at the most, plus one: a divisor of a chunk's. */
+  readonly block: number
+  /** Heads in one row; a row of one head is as long as its entries. */
+  readonly headsPerRow: number
+}
+
 export class SlotLists {
   readonly #table: EditedTable
-  /** Entries that a head holds at the most, plus one: a divisor of a chunk's. */
   readonly #block: number
+  readonly #headsPerRow: number
+  /** Bytes of a head, with room for its whole block. */
+  readonly #stride: number
 
-  constructor(table: EditedTable, block: number) {
+  constructor(table: EditedTable, { block, headsPerRow }: SlotListsLayout) {
     assert(chunkEntries % block === 0, 'whole blocks in a chunk')
     this.#table = table
     this.#block = block
+    this.#headsPerRow = headsPerRow
+    this.#stride = headerBytes + block * entryBytes
   }
 
   length(node: number): number {
-    const head = this.#table.read(headKey(node))
-    return head === undefined ? 0 : lengthOf(head)
+    return this.#lengthIn(this.#table.read(this.#headKey(node)), node)
   }
 
   at(node: number, slot: number, into: WalkEdge): void {
-    const head = this.#table.read(headKey(node))
+    const head = this.#table.read(this.#headKey(node))
     assert(head !== undefined, 'head of a list')
     this.#entry(node, head, slot, into)
   }
 
   /** An entry drawn evenly; false for an empty list. */
   draw(node: number, rng: Rng, into: WalkEdge): boolean {
-    const head = this.#table.read(headKey(node))
-    if (head === undefined) return false
-    this.#entry(node, head, rng.below(lengthOf(head)), into)
+    const head = this.#table.read(this.#headKey(node))
+    const length = this.#lengthIn(head, node)
+    if (head === undefined || length === 0) return false
+    this.#entry(node, head, rng.below(length), into)
     return true
   }
 
   all(node: number, into: Neighbours): void {
-    const head = this.#table.read(headKey(node))
-    const length = head === undefined ? 0 : lengthOf(head)
+    const head = this.#table.read(this.#headKey(node))
+    const length = this.#lengthIn(head, node)
     ensureCapacity(into, length)
     into.length = length
     if (head === undefined) return
     const headStart = this.#headStart(length)
-    copyEntries(head.bytes, headerBytes, { into, from: headStart, to: length })
+    copyEntries(head.bytes, this.#headAt(node) + headerBytes, { into, from: headStart, to: length })
     for (let from = 0; from < headStart; from += chunkEntries)
       copyEntries(this.#chunk(node, from).bytes, 0, {
         into,
@@ -65,12 +77,15 @@ export class SlotLists {
   append(node: number, { neighbour, weight }: WalkEdge): number {
     const slot = this.length(node)
     const headStart = this.#headStart(slot)
-    const length = slot + 1
-    const at = headerBytes + (slot - headStart) * entryBytes
-    const head = this.#table.edit(headKey(node), at + entryBytes)
-    writeEntry(head.bytes, at, neighbour, weight)
-    head.bytes.writeUInt32LE(length, 0)
-    if (length % this.#block === 0) this.#moveDown(node, head, headStart)
+    const at = this.#headAt(node)
+    const entryAt = at + headerBytes + (slot - headStart) * entryBytes
+    const head = this.#table.edit(
+      this.#headKey(node),
+      this.#headsPerRow > 1 ? at + this.#stride : entryAt + entryBytes,
+    )
+    writeEntry(head.bytes, entryAt, neighbour, weight)
+    head.bytes.writeUInt32LE(slot + 1, at)
+    if ((slot + 1) % this.#block === 0) this.#moveDown(node, head, headStart)
     return slot
   }
 
@@ -80,8 +95,13 @@ export class SlotLists {
     if (before.neighbour === neighbour && before.weight === weight) return
     const headStart = this.#headStart(this.length(node))
     if (slot >= headStart) {
-      const head = this.#table.edit(headKey(node), 0)
-      writeEntry(head.bytes, headerBytes + (slot - headStart) * entryBytes, neighbour, weight)
+      const head = this.#table.edit(this.#headKey(node), 0)
+      writeEntry(
+        head.bytes,
+        this.#headAt(node) + headerBytes + (slot - headStart) * entryBytes,
+        neighbour,
+        weight,
+      )
     } else {
       const chunk = this.#table.edit(chunkKey(node, slot), 0)
       writeEntry(chunk.bytes, (slot % chunkEntries) * entryBytes, neighbour, weight)
@@ -98,42 +118,63 @@ export class SlotLists {
       this.set(node, slot, moved)
     }
     if ((last + 1) % this.#block === 0) this.#moveUp(node, last + 1 - this.#block)
-    if (last === 0) this.#table.remove(headKey(node))
-    else {
-      const head = this.#table.edit(headKey(node), 0)
-      head.bytes.writeUInt32LE(last, 0)
-      head.length = headerBytes + (last - this.#headStart(last)) * entryBytes
-    }
+    const at = this.#headAt(node)
+    const head = this.#table.edit(this.#headKey(node), 0)
+    head.bytes.writeUInt32LE(last, at)
+    const end = at + headerBytes + (last - this.#headStart(last)) * entryBytes
+    head.bytes.fill(0, end, end + entryBytes)
+    if (this.#headsPerRow > 1) return moved.neighbour
+    head.length = end
+    if (last === 0) this.#table.remove(this.#headKey(node))
     return moved.neighbour
   }
 
   /** A full head's entries into their chunk. */
   #moveDown(node: number, head: EditedRow, headStart: number): void {
+    const from = this.#headAt(node) + headerBytes
     const at = (headStart % chunkEntries) * entryBytes
     const blockBytes = this.#block * entryBytes
     const chunk = this.#table.edit(chunkKey(node, headStart), at + blockBytes)
-    head.bytes.copy(chunk.bytes, at, headerBytes, headerBytes + blockBytes)
-    head.length = headerBytes
+    head.bytes.copy(chunk.bytes, at, from, from + blockBytes)
+    head.bytes.fill(0, from, from + blockBytes)
+    if (this.#headsPerRow === 1) head.length = headerBytes
   }
 
   /** The last block of the chunks back into the head. */
   #moveUp(node: number, headStart: number): void {
+    const to = this.#headAt(node) + headerBytes
     const at = (headStart % chunkEntries) * entryBytes
     const blockBytes = this.#block * entryBytes
-    const head = this.#table.edit(headKey(node), headerBytes + blockBytes)
+    const head = this.#table.edit(this.#headKey(node), to + blockBytes)
     const chunk = this.#table.edit(chunkKey(node, headStart), 0)
-    chunk.bytes.copy(head.bytes, headerBytes, at, at + blockBytes)
+    chunk.bytes.copy(head.bytes, to, at, at + blockBytes)
     chunk.length = at
     if (at === 0) this.#table.remove(chunkKey(node, headStart))
   }
 
   #entry(node: number, head: EditedRow, slot: number, into: WalkEdge): void {
-    const headStart = this.#headStart(lengthOf(head))
+    const headStart = this.#headStart(this.#lengthIn(head, node))
     const inHead = slot >= headStart
     const bytes = inHead ? head.bytes : this.#chunk(node, slot).bytes
-    const at = inHead ? headerBytes + (slot - headStart) * entryBytes : (slot % chunkEntries) * entryBytes
+    const at = inHead
+      ? this.#headAt(node) + headerBytes + (slot - headStart) * entryBytes
+      : (slot % chunkEntries) * entryBytes
     into.neighbour = bytes.readUInt32LE(at)
     into.weight = bytes.readUInt16LE(at + 4)
+  }
+
+  #headKey(node: number): number {
+    return this.#headsPerRow === 1 ? node : Math.floor(node / this.#headsPerRow)
+  }
+
+  /** The byte at which the node's head begins in its row. */
+  #headAt(node: number): number {
+    return this.#headsPerRow === 1 ? 0 : (node % this.#headsPerRow) * this.#stride
+  }
+
+  #lengthIn(row: EditedRow | undefined, node: number): number {
+    const at = this.#headAt(node)
+    return row === undefined || row.length <= at ? 0 : row.bytes.readUInt32LE(at)
   }
 
   /** The first slot whose entry the head of a list of `length` holds. */
@@ -148,16 +189,8 @@ export class SlotLists {
   }
 }
 
-function headKey(node: number): number {
-  return pair(0, node)
-}
-
 function chunkKey(node: number, slot: number): number {
   return pair(node + 1, Math.floor(slot / chunkEntries))
-}
-
-function lengthOf(head: EditedRow): number {
-  return head.bytes.readUInt32LE(0)
 }
 
 function writeEntry(bytes: Buffer, at: number, neighbour: number, weight: number): void {

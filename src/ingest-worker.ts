@@ -24,6 +24,7 @@ async function ingest({ dir, config, changes }: WorkerInput): Promise<void> {
     dir,
     config,
     role: 'serve',
+    commitInThread: true,
     sinks: (store) => (changes === undefined ? [] : [openChangeFile(changes, store)]),
   })
   send({ kind: 'ready' })

@@ -37,6 +37,8 @@ export type Profiler = AsyncDisposable & {
 
 export type ProfilerOptions = Place & {
   readonly role: string
+  /** Commits in a thread of its own: for what ingests for long. */
+  readonly commitInThread?: boolean
   /** Sinks for change events, made once the store is open. */
   readonly sinks?: (store: LmdbStore) => readonly Sink[]
   readonly onBatch?: (counts: BatchCounts) => void
@@ -53,10 +55,13 @@ export function tryOpenProfiler(options: ProfilerOptions): Profiler | undefined 
   return lock && openLocked(options, lock)
 }
 
-function openLocked({ dir, config, sinks: openSinks, onBatch }: ProfilerOptions, lock: WriterLock): Profiler {
+function openLocked(
+  { dir, config, commitInThread = false, sinks: openSinks, onBatch }: ProfilerOptions,
+  lock: WriterLock,
+): Profiler {
   const opened: { close(): Promise<unknown> }[] = []
   try {
-    const store = openLmdbStore(storeOptions({ dir, config }))
+    const store = openLmdbStore({ ...storeOptions({ dir, config }), commitInThread })
     opened.push(store)
     const log = openLog({ dir, config })
     opened.push(log)

@@ -97,7 +97,7 @@ async function runFloor(
 
 /** The pipeline as `replay` runs it, from the file's first byte to the last commit on disk. */
 async function runPipeline(sequence: Sequence, dir: string) {
-  await using profiler = openProfiler({ dir, config: configFrom({}), role: 'bench' })
+  await using profiler = openProfiler({ dir, config: configFrom({}), role: 'bench', commitInThread: true })
   const { store, log, consumer } = profiler
   log.appendControl({ kind: 'import', set: importOf(sequence.labels) })
   await consumer.drain()

@@ -53,7 +53,7 @@ export function addDemo(program: Command): void {
 async function runDemo(dir: string, options: DemoOptions): Promise<void> {
   const config = configOf()
   const shop = shopOf(options)
-  await using profiler = openProfiler({ dir, config, role: 'demo' })
+  await using profiler = openProfiler({ dir, config, role: 'demo', commitInThread: true })
   if (!options.json)
     print(
       `A maternity shop of ${grouped(shop.shoppers.length)} shoppers and ${shop.products.length} products: ${grouped(shop.events.length)} events over a year.\n` +

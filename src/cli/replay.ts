@@ -104,6 +104,7 @@ function openOwn({
       dir: options.data,
       config,
       role: 'replay',
+      commitInThread: true,
       sinks: (store) => (options.changes === undefined ? [] : [openChangeFile(options.changes, store)]),
       onBatch: (counts) => {
         totals.events += counts.records - counts.controls

@@ -37,11 +37,13 @@ export class Consumer {
   readonly #options: ConsumeOptions
   #switchRequested = 0
   #batches = 0
-  #flush: Promise<void> = Promise.resolve()
+  /** The latest commit on its way to disk, and the number of change events as of it. */
+  #flush: { readonly done: Promise<void>; readonly changes: number }
 
   constructor(options: ConsumeOptions) {
     this.#options = options
     options.engine.shadow = shadowOf(options.store)
+    this.#flush = { done: Promise.resolve(), changes: options.store.counters().changes }
   }
 
   /** Offset of the next record to consume. */
@@ -51,14 +53,14 @@ export class Consumer {
 
   /** Does what is due; false when there is nothing to do now. */
   async step(): Promise<boolean> {
-    const { log, batchSize, store } = this.#options
+    const { log, batchSize } = this.#options
     const batch = log.read(this.watermark, batchSize)
     if (batch !== undefined) await this.#consume(batch)
-    const built = this.#build()
+    const built = await this.#build()
     const scrubbed = await this.#scrub()
+    if (batch === undefined) await this.#settled()
     if (batch === undefined && !built && !scrubbed) return false
-    await relay(store, this.#options.sinks)
-    if (++this.#batches % retentionBatches === 0) this.#retain()
+    if (++this.#batches % retentionBatches === 0) await this.#retain()
     return true
   }
 
@@ -75,31 +77,44 @@ export class Consumer {
   /** Writes what only memory knows exactly, keeps the sinks' cursors, and waits for the disk. */
   async checkpoint(): Promise<void> {
     const { store, engine, sinks } = this.#options
-    await relay(store, sinks)
+    await this.#settled()
     store.transact((tx) => {
       writeDirty({ engine, tx }, true)
       for (const { name, next } of sinks) tx.setSinkCursor(name, { next })
     })
-    this.#retain()
+    await this.#retain()
     await store.flushed()
   }
 
+  /** One commit may be on its way to disk while the next batch is applied; sinks get what is on disk. */
   async #consume(batch: RecordBatch): Promise<void> {
-    const { store, engine, onBatch } = this.#options
+    const { store, engine, sinks, onBatch } = this.#options
     const counts = processBatch({ store, engine }, batch)
-    await this.#flush // one commit may be on its way to disk while the next is made
-    this.#flush = store.flushed()
+    const before = this.#flush
+    const done = store.flushed()
+    done.catch(() => undefined) // whoever awaits it next is told
+    this.#flush = { done, changes: store.counters().changes }
     onBatch?.(counts)
+    await before.done
+    await relay(store, sinks, before.changes)
+  }
+
+  /** Everything so far is on disk, and with the sinks. */
+  async #settled(): Promise<void> {
+    const { store, sinks } = this.#options
+    await store.flushed()
+    await relay(store, sinks, store.counters().changes)
   }
 
   /** A slice of the pending version; once it is whole, the record that switches to it goes into the log. */
-  #build(): boolean {
+  async #build(): Promise<boolean> {
     const { engine, store, log } = this.#options
     if (engine.shadow === undefined && store.pendingImport() !== undefined) engine.shadow = shadowOf(store)
     const { shadow } = engine
     if (shadow === undefined || this.#switchRequested === shadow.version) return false
     shadow.build(store, buildEdgesMax)
     if (shadow.complete) {
+      await store.flushed() // the log never speaks of a version that a crash could take back
       log.appendSwitch(shadow.version)
       this.#switchRequested = shadow.version
     }
@@ -110,6 +125,7 @@ export class Consumer {
   async #scrub(): Promise<boolean> {
     const { store, log } = this.#options
     const due = store.scrubs()
+    if (due.length > 0) await store.flushed() // until then the records are still to be consumed
     for (const { id, scrub } of due) {
       log.scrub(scrub.before + 1, (record) => mentionsUser(record, scrub.userId))
       await log.flushed()
@@ -119,8 +135,9 @@ export class Consumer {
   }
 
   /** Drops consumed records and delivered changes past their retention; what a sink has not taken stays, open or not. */
-  #retain(): void {
+  async #retain(): Promise<void> {
     const { store, log, sinks, logRetention, changesRetention } = this.#options
+    await store.flushed() // what is not on disk is not consumed yet
     log.trim(this.watermark - logRetention)
     const { changes } = store.counters()
     const oldest = store.changes(0, 1)[0]

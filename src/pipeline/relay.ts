@@ -5,12 +5,8 @@ import type { Store } from '../store/port.ts'
 /** Rows handed to a sink at a time. */
 const relayRowsMax = 1024
 
-/** Delivers to each sink what was committed before this call, once it is on disk. */
-export async function relay(store: Store, sinks: readonly Sink[]): Promise<void> {
-  if (sinks.length === 0) return
-  const { changes } = store.counters()
-  if (sinks.every(({ next }) => next >= changes)) return
-  await store.flushed()
+/** Delivers to each sink the change events below number `changes`: those that are on disk. */
+export async function relay(store: Store, sinks: readonly Sink[], changes: number): Promise<void> {
   for (const sink of sinks) {
     while (sink.next < changes) {
       const rows = store.changes(sink.next, Math.min(relayRowsMax, changes - sink.next))

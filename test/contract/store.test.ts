@@ -20,6 +20,8 @@ describeStoreContract('in memory', async () => {
 
 describeStoreContract('LMDB', openLmdb)
 
+describeStoreContract('LMDB, commits in a thread', () => openLmdb({ commitInThread: true }))
+
 describe('both adapters of the store', () => {
   it('answer alike, and hold the same after the same operations', () =>
     fc.assert(
@@ -41,14 +43,14 @@ describe('both adapters of the store', () => {
     ))
 })
 
-async function openLmdb(): Promise<OpenedStore> {
+async function openLmdb({ commitInThread = false } = {}): Promise<OpenedStore> {
   const directory = await mkdtemp(join(tmpdir(), 'kindred-store-'))
-  let store = openIn(directory)
+  let store = openIn(directory, commitInThread)
   return {
     store,
     reopen: async () => {
       await store.close()
-      store = openIn(directory)
+      store = openIn(directory, commitInThread)
       return store
     },
     close: async () => {
@@ -58,11 +60,12 @@ async function openLmdb(): Promise<OpenedStore> {
   }
 }
 
-function openIn(directory: string): Store {
+function openIn(directory: string, commitInThread: boolean): Store {
   return openLmdbStore({
     path: join(directory, 'state'),
     settings: { delta: 0.02, repeat: 'once' },
     mapSizeBytes: 2 ** 30,
     dedupeHorizon: contractDedupeHorizon,
+    commitInThread,
   })
 }

@@ -41,7 +41,7 @@ describe('the change file of a replay', () => {
       for (let end = from; end <= whole.length; end++) {
         writeFileSync(changes(), whole.subarray(0, end))
         const sink = openChangeFile(changes(), store)
-        await relay(store, [sink])
+        await relay(store, [sink], store.counters().changes)
         await sink.close()
         assert.ok(readFileSync(changes()).equals(whole), `cut after ${end} of ${whole.length} bytes`)
       }

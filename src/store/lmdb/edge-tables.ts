@@ -74,6 +74,7 @@ export function edgeTables(
   return {
     forgetLast() {
       last = noEdge
+      edges.begin()
     },
 
     edge(user: UserIndex, product: ProductIndex): Edge | undefined {

@@ -1,8 +1,8 @@
-// A numbered table whose rows are edited in place: kept in memory between transactions as far as a limit allows, and
-// what a transaction edited is written once, in key order, at its end. Only the one writer keeps rows: nobody else
-// changes them. An undone transaction forgets them all, for they were edited in place.
-import type { Database } from 'lmdb'
-import { viewOf } from './table.ts'
+// Rows of a numbered table that are edited in place: kept in memory between transactions as far as a limit allows, and
+// what a transaction edited goes into its table once, at its end. Only the one writer keeps rows: nobody else changes
+// them. An undone transaction forgets them all, for they were edited in place.
+import { RowIndex } from './row-index.ts'
+import type { Table } from './table.ts'
 
 const slabBytes = 1 << 20
 
@@ -11,10 +11,9 @@ export type EditedRow = { bytes: Buffer; length: number }
 type KeptRow = EditedRow & { readonly key: number; dirty: boolean }
 
 export class EditedTable {
-  readonly #db: Database<Buffer, number>
+  readonly #table: Table
   readonly #keptBytesMax: number
-  readonly #rows = new Map<number, KeptRow>()
-  readonly #removed = new Set<number>()
+  readonly #rows = new RowIndex<KeptRow>()
   #dirty: KeptRow[] = []
   /** Rows lie in slabs, given out from the front and freed all at once. */
   #slab = Buffer.alloc(0)
@@ -24,8 +23,8 @@ export class EditedTable {
   readonly #reading: EditedRow = { bytes: this.#slab, length: 0 }
 
   /** `keptBytesMax`: memory for rows kept between transactions; 0 keeps none. */
-  constructor(db: Database<Buffer, number>, keptBytesMax: number) {
-    this.#db = db
+  constructor(table: Table, keptBytesMax: number) {
+    this.#table = table
     this.#keptBytesMax = keptBytesMax
   }
 
@@ -33,23 +32,23 @@ export class EditedTable {
     this.#writing = true
   }
 
-  /** Writes what was edited, in key order: neighbouring keys share pages. */
+  /** Puts what was edited into the table. */
   flush(): void {
-    for (const key of this.#removed) this.#db.remove(key)
-    this.#dirty.sort((a, b) => a.key - b.key)
     for (const row of this.#dirty) {
       if (!row.dirty) continue // removed since
-      this.#db.put(row.key, row.bytes.subarray(0, row.length))
+      this.#table.put(row.key, Buffer.from(row.bytes.subarray(0, row.length)))
       row.dirty = false
     }
+    this.#dirty = []
+    this.#writing = false
     if (this.#keptBytes > this.#keptBytesMax) this.#forget()
-    this.#end()
   }
 
   /** Forgets everything: the transaction is undone. */
   abandon(): void {
     this.#forget()
-    this.#end()
+    this.#dirty = []
+    this.#writing = false
   }
 
   /** The row as this transaction (or, outside of one, any reader) sees it; not to be changed. */
@@ -57,50 +56,47 @@ export class EditedTable {
     if (this.#writing) {
       const kept = this.#rows.get(key)
       if (kept !== undefined) return kept
-      if (this.#removed.size > 0 && this.#removed.has(key)) return undefined
     }
-    const stored = this.#db.getBinaryFast(key)
+    const stored = this.#table.get(key)
     if (stored === undefined) return undefined
-    if (this.#writing && this.#keptBytes < this.#keptBytesMax) return this.#keep(key, viewOf(stored)!)
-    this.#reading.bytes = viewOf(stored)!
+    if (this.#writing && this.#keptBytes < this.#keptBytesMax) return this.#keep(key, stored)
+    this.#reading.bytes = stored
     this.#reading.length = stored.length
     return this.#reading
   }
 
   /** The row, to be changed in place: made at least `length` long, zeros behind what was there; written at the end. */
   edit(key: number, length: number): EditedRow {
-    const row = this.#rows.get(key) ?? this.#keep(key, this.#stored(key))
+    const row = this.#rows.get(key) ?? this.#keep(key, this.#table.get(key))
+    if (length > row.length) this.grow(row, length)
+    if (!row.dirty) {
+      row.dirty = true
+      this.#dirty.push(row)
+    }
+    return row
+  }
+
+  /** Makes a row that is being edited `length` long, zeros behind what was there. */
+  grow(row: EditedRow, length: number): void {
     if (length > row.bytes.length) {
       const room = this.#allot(Math.max(length, row.length * 2))
       row.bytes.copy(room, 0, 0, row.length)
       row.bytes = room
     }
-    if (length > row.length) {
-      row.bytes.fill(0, row.length, length)
-      row.length = length
-    }
-    if (!row.dirty) {
-      row.dirty = true
-      this.#dirty.push(row)
-      this.#removed.delete(key)
-    }
-    return row
+    row.bytes.fill(0, row.length, length)
+    row.length = length
   }
 
   remove(key: number): void {
     const row = this.#rows.get(key)
     if (row !== undefined) row.dirty = false
     this.#rows.delete(key)
-    this.#removed.add(key)
+    this.#table.remove(key)
   }
 
-  /** Keys in [start, end) as stored before this transaction, ascending. */
+  /** Keys in [start, end), ascending, as they were before this transaction's edits. */
   storedKeys(start: number, end: number): Iterable<number> {
-    return this.#db.getKeys({ start, end })
-  }
-
-  #stored(key: number): Buffer | undefined {
-    return this.#removed.has(key) ? undefined : viewOf(this.#db.getBinaryFast(key))
+    return this.#table.keys(start, end)
   }
 
   #keep(key: number, stored: Buffer | undefined): KeptRow {
@@ -127,11 +123,5 @@ export class EditedTable {
     this.#rows.clear()
     this.#slabUsed = 0
     this.#keptBytes = this.#slab.length
-  }
-
-  #end(): void {
-    this.#dirty = []
-    this.#removed.clear()
-    this.#writing = false
   }
 }

@@ -3,16 +3,19 @@ import { randomBytes } from 'node:crypto'
 import type { Database, RootDatabase } from 'lmdb'
 import { FatalError } from '../../errors.ts'
 import { openLmdb, openNamed, openNumbered } from '../../lmdb/open.ts'
+import { commitHere } from './commit.ts'
 import { EditedTable } from './edited-table.ts'
 import { editedTables, namedTables, schemaVersion, tableNames } from './layout.ts'
-import { Table } from './table.ts'
+import { type Key, Table, type TableChanges } from './table.ts'
 
 export type Settings = Readonly<Record<string, string | number>>
 export type Environment = {
   readonly env: RootDatabase
-  readonly named: Readonly<Record<(typeof namedTables)[number], Database<Buffer, string>>>
+  readonly named: Readonly<Record<(typeof namedTables)[number], Table<string>>>
   readonly tables: Readonly<Record<(typeof tableNames)[number], Table>>
   readonly edited: Readonly<Record<keyof typeof editedTables, EditedTable>>
+  /** Every table: the ones above, and those that the edited ones stand on. */
+  readonly all: readonly Table<Key>[]
 }
 
 export type EnvironmentOptions = {
@@ -25,24 +28,48 @@ export type EnvironmentOptions = {
 /** Opens the state's environment: a new one is given the schema and settings, another must have the same ones. */
 export function openEnvironment(options: EnvironmentOptions): Environment {
   const env = openLmdb(options)
+  const all: Table<Key>[] = []
+  const opened = <K extends Key>(name: string, db: Database<Buffer, K>): Table<K> => {
+    if (db === undefined) checkSchema(undefined, options.path) // a reader of what nobody has made yet
+    const table = new Table(name, db)
+    all.push(table as unknown as Table<Key>)
+    return table
+  }
   const named = Object.fromEntries(
-    namedTables.map((name) => [name, openNamed(env, name)]),
+    namedTables.map((name) => [name, opened(name, openNamed(env, name))]),
   ) as Environment['named']
   const tables = Object.fromEntries(
-    tableNames.map((name) => [name, new Table(openNumbered(env, name))]),
+    tableNames.map((name) => [name, opened(name, openNumbered(env, name))]),
   ) as Environment['tables']
   const edited = Object.fromEntries(
     Object.entries(editedTables).map(([name, keptBytesMax]) => [
       name,
-      new EditedTable(openNumbered(env, name), keptBytesMax),
+      new EditedTable(opened(name, openNumbered(env, name)), keptBytesMax),
     ]),
   ) as Environment['edited']
-  const environment = { env, named, tables, edited }
-  if (named.meta === undefined) checkSchema(undefined, options.path) // a reader of what nobody has made yet
+  const environment = { env, named, tables, edited, all }
   const schema = readMeta<number>(environment, 'schema')
-  if (schema === undefined && options.readOnly !== true) initialise(environment, options.settings)
+  if (schema === undefined && options.readOnly !== true) initialise(environment, options)
   else checkMeta(environment, options)
   return environment
+}
+
+/** What the running transaction changed in all tables; it ends, and is under way until `landed`. */
+export function sealed({ all, edited }: Environment): TableChanges[] {
+  for (const table of Object.values(edited)) table.flush()
+  return all.map((table) => table.seal()).filter((changes) => changes !== undefined)
+}
+
+/** The oldest transaction under way is committed: reads see it in LMDB from now on. */
+export function landed({ env, all }: Environment): void {
+  env.resetReadTxn()
+  for (const table of all) table.landed()
+}
+
+/** Forgets what the running transaction changed. */
+export function abandoned({ all, edited }: Environment): void {
+  for (const table of Object.values(edited)) table.abandon()
+  for (const table of all) table.abandon()
 }
 
 export function readMeta<T>({ named }: Environment, name: string): T | undefined {
@@ -54,12 +81,12 @@ export function writeMeta({ named }: Environment, name: string, value: unknown):
   named.meta.put(name, Buffer.from(JSON.stringify(value)))
 }
 
-function initialise(environment: Environment, settings: Settings): void {
-  environment.env.transactionSync(() => {
-    writeMeta(environment, 'schema', schemaVersion)
-    writeMeta(environment, 'settings', settings)
-    writeMeta(environment, 'erasure_key', randomBytes(32).toString('hex'))
-  })
+function initialise(environment: Environment, { settings, path }: EnvironmentOptions): void {
+  writeMeta(environment, 'schema', schemaVersion)
+  writeMeta(environment, 'settings', settings)
+  writeMeta(environment, 'erasure_key', randomBytes(32).toString('hex'))
+  commitHere(environment.env, path).commit(sealed(environment))
+  landed(environment)
 }
 
 function checkMeta(environment: Environment, { path, settings }: EnvironmentOptions): void {

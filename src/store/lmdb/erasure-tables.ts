@@ -64,7 +64,7 @@ export function erasureTables(
     },
 
     tombstoneCount(): number {
-      const erased = state.erased ?? new Set(environment.named.tombstones.getKeys({ start: '' }))
+      const erased = state.erased ?? new Set(environment.named.tombstones.keys(''))
       if (state.writing) state.erased = erased // a transaction looks once; a reader looks again
       return erased.size
     },

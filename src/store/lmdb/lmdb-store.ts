@@ -1,13 +1,25 @@
-// LMDB adapter of the store: one synchronous transaction a batch; rows are written once, in key order, at its end.
+// LMDB adapter of the store: a batch changes rows in memory; at its end they are written once, in key order, in one
+// transaction.
 import { assert } from '../../core/assert.ts'
-import { mapUseOf, writeFailure } from '../../lmdb/open.ts'
+import { mapUseOf } from '../../lmdb/open.ts'
 import { type Counters, emptyCounters, type Store, type StoreWriter } from '../port.ts'
+import { commitHere, commitInThread } from './commit.ts'
 import { edgeTables } from './edge-tables.ts'
-import { type Environment, openEnvironment, readMeta, type Settings, writeMeta } from './environment.ts'
+import {
+  abandoned,
+  type Environment,
+  landed,
+  openEnvironment,
+  readMeta,
+  type Settings,
+  sealed,
+  writeMeta,
+} from './environment.ts'
 import { erasureTables } from './erasure-tables.ts'
 import { nodeTables } from './node-tables.ts'
 import { SeenIds } from './seen.ts'
 import { streamTables } from './stream-tables.ts'
+import type { TableChanges } from './table.ts'
 import { newTransactionState } from './transaction.ts'
 import { versionTables } from './version-tables.ts'
 
@@ -18,6 +30,8 @@ export type LmdbStoreOptions = {
   readonly mapSizeBytes: number
   readonly dedupeHorizon: number
   readonly readOnly?: boolean
+  /** Commits in a thread of its own, while the next transaction is worked on; else before `transact` returns. */
+  readonly commitInThread?: boolean
 }
 
 export type LmdbStore = Store & {
@@ -37,7 +51,14 @@ export function openLmdbStore(options: LmdbStoreOptions): LmdbStore {
   const state = newTransactionState()
   const seen = new SeenIds(environment.edited.seen, { horizon: options.dedupeHorizon, key })
   const edges = edgeTables(environment, state)
-  const tables = [...Object.values(environment.tables), ...Object.values(environment.edited)]
+  const committer =
+    options.readOnly === true
+      ? undefined
+      : options.commitInThread === true
+        ? commitInThread(options, () => landed(environment))
+        : commitHere(env, options.path)
+  let lastCommit: Promise<void> = Promise.resolve()
+  let failure: { readonly error: unknown } | undefined
   const stored = (): Counters => ({ ...emptyCounters(), ...readMeta<Counters>(environment, 'counters') })
   const writer: StoreWriter = {
     ...nodeTables(environment, state),
@@ -55,17 +76,33 @@ export function openLmdbStore(options: LmdbStoreOptions): LmdbStore {
     state.writing = true
     state.count = stored()
     edges.forgetLast()
-    for (const table of tables) table.begin()
+    for (const table of Object.values(environment.edited)) table.begin()
     const result = change(writer)
     seen.trim(state.count.position)
-    for (const table of tables) table.flush()
     writeMeta(environment, 'counters', state.count)
     return result
   }
 
+  /** After a commit that failed memory is ahead of the disk: nothing is taken any more. */
+  function commit(changes: TableChanges[]): void {
+    assert(committer !== undefined, 'a store opened for writing')
+    let committing: Promise<void> | undefined
+    try {
+      committing = committer.commit(changes)
+    } catch (error) {
+      for (const table of environment.all) table.sunk()
+      throw error
+    }
+    if (committing === undefined) landed(environment)
+    else
+      lastCommit = committing.catch((error: unknown) => {
+        failure ??= { error }
+      })
+  }
+
   /** Nothing of an undone transaction stays in memory. */
   function undo(): void {
-    for (const table of tables) table.abandon()
+    abandoned(environment)
     seen.unload()
     state.userIds.clear()
     state.productIds.clear()
@@ -76,21 +113,26 @@ export function openLmdbStore(options: LmdbStoreOptions): LmdbStore {
     environment,
     transact(change) {
       assert(!state.writing, 'transactions do not nest')
+      if (failure !== undefined) throw failure.error
       try {
-        return env.transactionSync(() => run(change))
+        const result = run(change)
+        commit(sealed(environment))
+        return result
       } catch (error) {
         undo()
-        throw writeFailure(error, options.path)
+        throw error
       } finally {
         state.writing = false
         state.erased = undefined
       }
     },
     async flushed() {
-      await env.flushed
+      await lastCommit
+      if (failure !== undefined) throw failure.error
     },
     async close() {
-      if (options.readOnly !== true) await env.flushed
+      await lastCommit
+      await committer?.close()
       await env.close()
     },
     async backup(path) {

@@ -103,7 +103,7 @@ function indexOf<I extends number>(
   const cached = cache?.get(id)
   if (cached !== undefined) return cached
   if (id.length === 0 || id.length > idBytesMax || !id.isWellFormed()) return undefined // no such id can be
-  const found = table.getBinaryFast(id)?.readUInt32LE(0) as I | undefined
+  const found = table.get(id)?.readUInt32LE(0) as I | undefined
   if (found !== undefined && cache !== undefined) {
     if (cache.size >= idCacheMax) cache.clear()
     cache.set(id, found)

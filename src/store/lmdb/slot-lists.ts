@@ -75,14 +75,13 @@ export class SlotLists {
 
   /** Adds an entry at the end; returns its slot. */
   append(node: number, { neighbour, weight }: WalkEdge): number {
-    const slot = this.length(node)
-    const headStart = this.#headStart(slot)
     const at = this.#headAt(node)
+    const head = this.#table.edit(this.#headKey(node), at + headerBytes)
+    const slot = head.bytes.readUInt32LE(at)
+    const headStart = this.#headStart(slot)
     const entryAt = at + headerBytes + (slot - headStart) * entryBytes
-    const head = this.#table.edit(
-      this.#headKey(node),
-      this.#headsPerRow > 1 ? at + this.#stride : entryAt + entryBytes,
-    )
+    const end = this.#headsPerRow > 1 ? at + this.#stride : entryAt + entryBytes
+    if (end > head.length) this.#table.grow(head, end)
     writeEntry(head.bytes, entryAt, neighbour, weight)
     head.bytes.writeUInt32LE(slot + 1, at)
     if ((slot + 1) % this.#block === 0) this.#moveDown(node, head, headStart)
@@ -90,22 +89,17 @@ export class SlotLists {
   }
 
   set(node: number, slot: number, { neighbour, weight }: WalkEdge): void {
-    const before: WalkEdge = { neighbour: 0, weight: 0 }
-    this.at(node, slot, before)
-    if (before.neighbour === neighbour && before.weight === weight) return
-    const headStart = this.#headStart(this.length(node))
-    if (slot >= headStart) {
-      const head = this.#table.edit(this.#headKey(node), 0)
-      writeEntry(
-        head.bytes,
-        this.#headAt(node) + headerBytes + (slot - headStart) * entryBytes,
-        neighbour,
-        weight,
-      )
-    } else {
-      const chunk = this.#table.edit(chunkKey(node, slot), 0)
-      writeEntry(chunk.bytes, (slot % chunkEntries) * entryBytes, neighbour, weight)
-    }
+    const key = this.#headKey(node)
+    const row = this.#table.read(key)
+    assert(row !== undefined, 'head of a list')
+    const headStart = this.#headStart(this.#lengthIn(row, node))
+    const inHead = slot >= headStart
+    const from = inHead ? row : this.#chunk(node, slot)
+    const at = inHead
+      ? this.#headAt(node) + headerBytes + (slot - headStart) * entryBytes
+      : (slot % chunkEntries) * entryBytes
+    if (from.bytes.readUInt32LE(at) === neighbour && from.bytes.readUInt16LE(at + 4) === weight) return
+    writeEntry(this.#table.edit(inHead ? key : chunkKey(node, slot), 0).bytes, at, neighbour, weight)
   }
 
   /** Removes the entry at `slot`; the last entry takes its place: its neighbour is returned, −1 if none moved. */

@@ -35,10 +35,10 @@ export function streamTables(
     },
 
     watermarks(): Readonly<Record<string, number>> {
-      const entries: [string, number][] = []
-      for (const { key, value } of environment.named.watermarks.getRange({ start: '' }))
-        entries.push([key, value.readDoubleLE(0)])
-      return Object.fromEntries(entries)
+      const { watermarks } = environment.named
+      return Object.fromEntries(
+        [...watermarks.keys('')].map((source) => [source, watermarks.get(source)!.readDoubleLE(0)]),
+      )
     },
 
     setWatermark(source: string, next: number): void {
@@ -100,9 +100,8 @@ export function streamTables(
     },
 
     sinkCursors(): readonly port.SinkCursor[] {
-      return [...environment.named.sinks.getRange({ start: '' })].map(({ value }) =>
-        parseJson<port.SinkCursor>(value),
-      )
+      const { sinks } = environment.named
+      return [...sinks.keys('')].map((name) => parseJson<port.SinkCursor>(sinks.get(name)!))
     },
 
     setSinkCursor(name: string, cursor: port.SinkCursor): void {

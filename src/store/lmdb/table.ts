@@ -1,70 +1,105 @@
-// A numbered table with a write-back cache: a transaction's rows are written once, in key order, at its end.
+// A table with what is not committed yet in memory: a transaction's rows, and those of transactions on their way into
+// LMDB. Reads see them all; what a transaction wrote leaves as one list of changes, in key order, each row once.
 import type { Database } from 'lmdb'
 
-/** Rows by whole-number key. Values handed out by `get` are valid until the next read. */
-export class Table {
-  readonly #db: Database<Buffer, number>
-  readonly #pending = new Map<number, Buffer | undefined>()
-  #writing = false
+export type Key = number | string
 
-  constructor(db: Database<Buffer, number>) {
+/** What one transaction did to one table, by ascending key: a row to put, or undefined for one to remove. */
+export type TableChanges = {
+  readonly table: string
+  readonly keys: readonly Key[]
+  readonly values: readonly (Buffer | undefined)[]
+}
+
+type Layer<K> = Map<K, Buffer | undefined>
+
+/** Rows by key. Values handed out by `get` are valid until the next read. */
+export class Table<K extends Key = number> {
+  readonly name: string
+  readonly #db: Database<Buffer, K>
+  #pending: Layer<K> = new Map()
+  /** Changes of transactions that are not committed yet, oldest first. */
+  #underWay: Layer<K>[] = []
+
+  constructor(name: string, db: Database<Buffer, K>) {
+    this.name = name
     this.#db = db
   }
 
-  begin(): void {
-    this.#writing = true
-  }
-
-  /** Writes what is pending, in key order: neighbouring keys share pages. */
-  flush(): void {
-    const keys = Float64Array.from(this.#pending.keys()).sort()
-    for (const key of keys) {
-      const value = this.#pending.get(key)
-      if (value === undefined) this.#db.remove(key)
-      else this.#db.put(key, value)
-    }
-    this.abandon()
-  }
-
-  /** Forgets what is pending: the transaction is over. */
-  abandon(): void {
-    this.#pending.clear()
-    this.#writing = false
-  }
-
-  get(key: number): Buffer | undefined {
-    if (this.#writing) {
+  get(key: K): Buffer | undefined {
+    if (this.#pending.size > 0) {
       const value = this.#pending.get(key)
       if (value !== undefined || this.#pending.has(key)) return value
+    }
+    for (let i = this.#underWay.length - 1; i >= 0; i--) {
+      const layer = this.#underWay[i]!
+      const value = layer.get(key)
+      if (value !== undefined || layer.has(key)) return value
     }
     return viewOf(this.#db.getBinaryFast(key))
   }
 
-  put(key: number, value: Buffer): void {
+  /** `value` must not change afterwards. */
+  put(key: K, value: Buffer): void {
     this.#pending.set(key, value)
   }
 
-  remove(key: number): void {
+  remove(key: K): void {
     this.#pending.set(key, undefined)
   }
 
-  /** Keys in [start, end), ascending, with what is pending in this transaction. */
-  *keys(start: number, end: number): Generator<number> {
-    if (this.#pending.size === 0) {
-      yield* this.#db.getKeys({ start, end })
+  /** Keys from `start` on and, if there is an `end`, below it, ascending. */
+  *keys(start: K, end?: K): Generator<K> {
+    const range = end === undefined ? { start } : { start, end }
+    const layers = [...this.#underWay, this.#pending]
+    if (layers.every(({ size }) => size === 0)) {
+      yield* this.#db.getKeys(range)
       return
     }
-    const all = new Set<number>([...this.#db.getKeys({ start, end })])
-    for (const [key, value] of this.#pending) {
-      if (key < start || key >= end) continue
-      if (value === undefined) all.delete(key)
-      else all.add(key)
-    }
-    yield* [...all].sort((a, b) => a - b)
+    const all = new Set<K>([...this.#db.getKeys(range)])
+    for (const layer of layers)
+      for (const [key, value] of layer) {
+        if (key < start || (end !== undefined && key >= end)) continue
+        if (value === undefined) all.delete(key)
+        else all.add(key)
+      }
+    yield* [...all].sort((a, b) => (a < b ? -1 : a > b ? 1 : 0))
+  }
+
+  /** Ends the transaction: what it changed is under way until `landed`; undefined if that is nothing. */
+  seal(): TableChanges | undefined {
+    this.#underWay.push(this.#pending)
+    if (this.#pending.size === 0) return undefined
+    const sealed = this.#pending
+    this.#pending = new Map()
+    const keys = sortedKeys(sealed)
+    return { table: this.name, keys, values: keys.map((key) => sealed.get(key)) }
+  }
+
+  /** The oldest transaction under way is committed, and reads see it in LMDB. */
+  landed(): void {
+    this.#underWay.shift()
+  }
+
+  /** The newest transaction under way could not be committed. */
+  sunk(): void {
+    this.#underWay.pop()
+  }
+
+  /** Forgets the running transaction's changes. */
+  abandon(): void {
+    this.#pending.clear()
   }
 }
 
+function sortedKeys<K extends Key>(layer: Layer<K>): K[] {
+  const keys = [...layer.keys()]
+  return typeof keys[0] === 'number'
+    ? (Array.from(Float64Array.from(keys as number[]).sort()) as K[])
+    : keys.sort()
+}
+
 /** lmdb hands out one shared buffer with its length set aside: this is a proper view of the value in it. */
-export function viewOf(shared: Buffer | undefined): Buffer | undefined {
+function viewOf(shared: Buffer | undefined): Buffer | undefined {
   return shared?.subarray(0, shared.length)
 }

@@ -17,19 +17,27 @@ type Place = { bucket: number; buckets: number; at: number }
 
 export class UserEdges {
   readonly #table: EditedTable
+  /** Where the edge asked for last is: it is what is written next, and is searched once. */
+  readonly #found: { user: number; product: number } & Place = {
+    user: -1,
+    product: -1,
+    bucket: 0,
+    buckets: 1,
+    at: -1,
+  }
 
   constructor(table: EditedTable) {
     this.#table = table
   }
 
+  /** Forgets what was found: a transaction begins. */
+  begin(): void {
+    this.#found.user = -1
+  }
+
   get(user: UserIndex, product: ProductIndex): StoredEdge | undefined {
-    const first = this.#table.read(pair(user, 0))
-    if (first === undefined) return undefined
-    const bucket = bucketOf(product, first.bytes.readUInt32LE(4))
-    const row = bucket === 0 ? first : this.#table.read(pair(user, bucket))
-    if (row === undefined) return undefined
-    const at = find(row, bucket, product)
-    return at < 0 ? undefined : readEdge(row.bytes, at)
+    const { bucket, at } = this.#find(user, product)
+    return at < 0 ? undefined : readEdge(this.#table.read(pair(user, bucket))!.bytes, at)
   }
 
   /** Every edge of a user, in no order that means anything. */
@@ -46,11 +54,13 @@ export class UserEdges {
   }
 
   put(user: UserIndex, product: ProductIndex, stored: StoredEdge): void {
-    const { bucket, buckets, at } = this.#placeOf(user, product)
+    const { bucket, buckets, at } =
+      this.#found.user === user && this.#found.product === product ? this.#found : this.#find(user, product)
     if (at >= 0) {
       writeEdge(this.#table.edit(pair(user, bucket), 0).bytes, at, product, stored)
       return
     }
+    this.#found.user = -1
     this.#append(user, bucket, (row, end) => writeEdge(row.bytes, end, product, stored))
     const first = this.#table.edit(pair(user, 0), headerBytes)
     const count = first.bytes.readUInt32LE(0) + 1
@@ -60,7 +70,8 @@ export class UserEdges {
   }
 
   remove(user: UserIndex, product: ProductIndex): void {
-    const { bucket, buckets, at } = this.#placeOf(user, product)
+    const { bucket, buckets, at } = this.#find(user, product)
+    this.#found.user = -1
     if (at < 0) return
     this.#take(user, bucket, at)
     const first = this.#table.edit(pair(user, 0), headerBytes)
@@ -74,11 +85,16 @@ export class UserEdges {
     return this.#table.read(pair(user, 0))?.bytes.readUInt32LE(4) ?? 0
   }
 
-  #placeOf(user: UserIndex, product: ProductIndex): Place {
-    const buckets = Math.max(1, this.#bucketsOf(user))
-    const bucket = bucketOf(product, buckets)
-    const row = this.#table.read(pair(user, bucket))
-    return { bucket, buckets, at: row === undefined ? -1 : find(row, bucket, product) }
+  #find(user: UserIndex, product: ProductIndex): Place {
+    const found = this.#found
+    const first = this.#table.read(pair(user, 0))
+    found.user = user
+    found.product = product
+    found.buckets = first === undefined ? 1 : first.bytes.readUInt32LE(4)
+    found.bucket = bucketOf(product, found.buckets)
+    const row = found.bucket === 0 ? first : this.#table.read(pair(user, found.bucket))
+    found.at = row === undefined ? -1 : placeIn(row, found.bucket, product)
+    return found
   }
 
   /** Room for one more edge at the end of a bucket, to be written by `write`. */
@@ -119,7 +135,7 @@ function startOf(bucket: number): number {
 }
 
 /** The byte at which the product's edge lies in its bucket, −1 if it is not there. */
-function find({ bytes, length }: EditedRow, bucket: number, product: number): number {
+function placeIn({ bytes, length }: EditedRow, bucket: number, product: number): number {
   for (let at = startOf(bucket); at < length; at += edgeBytes)
     if (productOfEdge(bytes, at) === product) return at
   return -1

@@ -1,0 +1,32 @@
+// The thread that commits: takes the changes of one transaction after another and answers each once it is on disk.
+import { parentPort, workerData } from 'node:worker_threads'
+import { openLmdb } from '../../lmdb/open.ts'
+import {
+  applyChanges,
+  type CommitReply,
+  type CommitThreadInput,
+  type PackedChanges,
+  unpack,
+} from './commit.ts'
+
+const env = openLmdb(workerData as CommitThreadInput)
+const tables = new Map()
+
+function reply(message: CommitReply): void {
+  parentPort!.postMessage(message)
+}
+
+parentPort!.on('message', async (message: readonly PackedChanges[] | 'close') => {
+  if (message === 'close') {
+    parentPort!.close()
+    await env.close()
+    return
+  }
+  try {
+    env.transactionSync(() => applyChanges(env, tables, message.map(unpack)))
+    reply({})
+  } catch (error) {
+    const { message: text, code } = error as Error & { code?: unknown }
+    reply({ error: { message: text, code } })
+  }
+})

@@ -79,7 +79,7 @@ export function commitInThread(input: CommitThreadInput, committed: () => void):
     if (waiting.length === 0) worker.unref() // nothing to wait for
   })
   worker.once('error', fail)
-  worker.once('exit', (code) => fail(new Error(`the commit thread ended with code ${code}`)))
+  const exited = once(worker, 'exit').then(() => fail(new Error('the commit thread has ended')))
   worker.unref()
   return {
     commit(changes) {
@@ -93,10 +93,9 @@ export function commitInThread(input: CommitThreadInput, committed: () => void):
       return new Promise((resolve, reject) => waiting.push({ resolve, reject }))
     },
     async close() {
-      if (failure !== undefined) return
       worker.ref()
       worker.postMessage('close')
-      await once(worker, 'exit')
+      await exited
     },
   }
 }

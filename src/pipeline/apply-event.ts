@@ -16,11 +16,15 @@ export type Outcome = 'applied' | 'duplicate' | 'blocked'
 /** Where an event came from: its own ref, and the source and offset it is consumed at (a log may carry a file's lines). */
 export type Origin = { readonly ref: RecordRef; readonly consumed: RecordRef }
 
-/** Applies one event. Throws InvalidRecordError before anything changed when it cannot be applied. */
+/**
+ * Applies one event. Throws InvalidRecordError before anything changed when it cannot be applied; its id is not
+ * remembered then, so that it is no duplicate of itself when it is tried again.
+ */
 export function applyEvent(run: Run, event: ShopEvent, { ref, consumed }: Origin): Outcome {
   const { engine, tx } = run
   const known = tx.userIndexOf(event.userId)
   if (tx.tombstoneCount() > 0 && isBlocked(tx, event.userId, consumed)) return 'blocked'
+  if (tx.seen(event.eventId, tx.count.position)) return 'duplicate'
   const knownProduct = tx.productIndexOf(event.productId)
   const before = known === undefined || knownProduct === undefined ? undefined : tx.edge(known, knownProduct)
   if (overflows(before, event))
@@ -31,8 +35,8 @@ export function applyEvent(run: Run, event: ShopEvent, { ref, consumed }: Origin
   const after = edgeAfter(before, event)
   const weightAfter = edgeWeight(after, engine.policy.repeat)
   if (weightAfter > weightBefore) checkWeight(run, known, weightAfter - weightBefore)
-  if (tx.seenBefore(event.eventId, tx.count.position)) return 'duplicate'
 
+  tx.remember(event.eventId, tx.count.position)
   const cause: RecordCause = { eventId: event.eventId, ref, ts: event.ts, position: tx.count.position }
   if (event.ts > tx.count.streamTs) tx.count.streamTs = event.ts
   const user = known ?? addUser(run, event.userId)

@@ -155,8 +155,10 @@ export type StoreWriter = StoreReader & {
   dropPendingImport(): void
   /** Removes a user's row and id; their edges and labels are removed before, one by one. */
   removeUser(user: UserIndex): void
-  /** Remembers an event id as of `position`; true when it was already remembered within the horizon. */
-  seenBefore(eventId: EventId, position: number): boolean
+  /** Whether an event id is remembered at `position`: within the horizon before it. Asking changes nothing. */
+  seen(eventId: EventId, position: number): boolean
+  /** Remembers an event id that is not remembered yet as of `position`, which has no other. */
+  remember(eventId: EventId, position: number): void
   setWatermark(source: string, next: number): void
   addJournal(entry: JournalEntry): void
   addChange(userIndex: UserIndex, json: string): void

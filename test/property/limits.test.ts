@@ -23,8 +23,11 @@ describe('I7 bounds', () => {
       assert.deepEqual([applied, quarantined], [3, 1])
       assert.equal(weight(), userWeightMax - room + 1300)
       assert.match(rig.store.quarantinedRecords(0, 1)[0]!.cause, /as many products as one user can/)
-      assert.equal(process(rig, [event('hub', 'a', 'return'), event('hub', 'b')]).applied, 2)
+      const again = [event('hub', 'a', 'return'), event('hub', 'b')]
+      assert.equal(process(rig, again).applied, 2)
       assert.equal(weight(), userWeightMax - room + 1300)
+      const past = { ...events[0]!, product_id: 'd' } // an id that was applied, of what would not fit
+      assert.equal(process(rig, [past, ...again]).duplicates, 3, 'a duplicate at the limit is one')
     })
   })
 
@@ -53,6 +56,19 @@ describe('I7 bounds', () => {
         const edge = Object.values(viewOf(rig.store).users.get('ann')!.edges)[0] as { net: number }
         assert.equal(edge.net, sign * netQuantityMax)
       }))
+
+  it('I7 a duplicate at a limit is a duplicate: it changes nothing, quarantine included', () =>
+    withRig({ store: 'memory' }, (rig) => {
+      process(rig, [event('ann', 'tea')])
+      rig.store.transact((tx) => {
+        const [user, product] = [tx.userIndexOf('ann')!, tx.productIndexOf('tea')!]
+        tx.putEdge(user, product, { ...tx.edge(user, product)!, net: netQuantityMax - 5 }, 1000)
+      })
+      const fits = event('ann', 'tea', 'purchase', 5)
+      assert.equal(process(rig, [fits]).applied, 1)
+      const { duplicates, quarantined } = process(rig, [fits])
+      assert.deepEqual({ duplicates, quarantined }, { duplicates: 1, quarantined: 0 })
+    }))
 
   it('I7 quarantine past its limit stops with a FatalError and applies nothing of the batch', () =>
     withRig({ store: 'lmdb', config: { quarantineMax: 3 } }, (rig) => {

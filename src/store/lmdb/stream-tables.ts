@@ -7,7 +7,8 @@ import type { SeenIds } from './seen.ts'
 import type { TransactionState } from './transaction.ts'
 
 type StreamMethods =
-  | 'seenBefore'
+  | 'seen'
+  | 'remember'
   | 'watermark'
   | 'watermarks'
   | 'setWatermark'
@@ -26,8 +27,12 @@ export function streamTables(
   { state, seen }: { state: TransactionState; seen: SeenIds },
 ): Pick<port.StoreWriter, StreamMethods> {
   return {
-    seenBefore(eventId: EventId, position: number): boolean {
-      return seen.seenBefore(eventId, position)
+    seen(eventId: EventId, position: number): boolean {
+      return seen.seen(eventId, position)
+    },
+
+    remember(eventId: EventId, position: number): void {
+      seen.remember(eventId, position)
     },
 
     watermark(source: string): number {

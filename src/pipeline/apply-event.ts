@@ -1,6 +1,6 @@
 // Stages apply → affected → walk → decide of one event, inside the batch's transaction.
 import { affectedBy } from '../core/affected.ts'
-import { edgeAfter, edgeWeight, overflows } from '../core/edge.ts'
+import { edgeAfter, edgeWeight, edgeWeightMaxOf, overflows } from '../core/edge.ts'
 import type { RecordRef, ShopEvent } from '../core/event.ts'
 import type { ProductIndex, UserIndex } from '../core/ids.ts'
 import { userWeightMax } from '../core/limits.ts'
@@ -93,12 +93,26 @@ function walkBuyer(
   if (users.method(slot) === 'sampled') users.touch(slot)
 }
 
-/** W(u) has a limit, so that S(u) stays exact. */
+/** W(u) has a limit, so that S(u) stays exact; a prototype's too, for a later version may have them walked. */
 function checkWeight(run: Run, user: UserIndex | undefined, change: number): void {
-  if (user === undefined || run.engine.active.labels.has(user)) return
-  const weight = run.engine.users.weight[heat(run, user)]!
+  if (user === undefined) return
+  const { labels } = run.engine.active
+  const weight = labels.has(user)
+    ? prototypeWeight(run, user, change)
+    : run.engine.users.weight[heat(run, user)]!
   if (weight + change > userWeightMax)
     throw new InvalidRecordError(`the user has as many products as one user can (W of ${weight})`)
+}
+
+/** W(u) of a prototype, for whom none is kept; no more than an upper bound where that is enough: one small read. */
+function prototypeWeight({ engine, tx }: Run, user: UserIndex, change: number): number {
+  const most = tx.userDegree(user) * edgeWeightMaxOf(engine.policy.repeat)
+  if (most + change <= userWeightMax) return most
+  const { neighbours } = engine
+  tx.productsOf(user, neighbours)
+  let weight = 0
+  for (let i = 0; i < neighbours.length; i++) weight += neighbours.weights[i]!
+  return weight
 }
 
 function isBlocked(tx: StoreWriter, userId: string, { source, offset }: RecordRef): boolean {

@@ -67,7 +67,11 @@ export type Counters = {
   version: number
   /** Version numbers given so far; a number is never given again, also when its import was taken back. */
   versions: number
-  /** Users whose walk was computed or repaired so far. */
+  /**
+   * Users whose walk was computed or repaired so far, by each record once: the buyer whose edge changed its weight, the
+   * buyers of what was re-published, everybody with a live edge at a switch. Prototypes are not walked, and walking
+   * anew who was not in hot memory is no re-walk: the number does not depend on how much of it there is.
+   */
   rewalks: number
 }
 

@@ -40,6 +40,7 @@ function controlIsOf(control: ControlRecord, userId: string): boolean {
       return control.set.prototypes.some((prototype) => prototype.userId === userId)
     case 'switch':
     case 'requeue':
+    case 'drop_sink':
       return false
     default:
       return unreachable(control)

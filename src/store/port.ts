@@ -93,6 +93,7 @@ export type QuarantinedRecord = {
 /** An erased user, by keyed hash: records below these watermarks are theirs of before, and stay blocked. */
 export type Tombstone = { readonly position: number; readonly watermarks: Readonly<Record<string, number>> }
 export type SinkCursor = { readonly next: number }
+export type NamedSinkCursor = SinkCursor & { readonly name: string }
 /** Bytes of an erased user still to be removed from the embedded log, below this offset. */
 export type Scrub = { readonly userId: string; readonly before: number }
 /** A version imported and not yet switched to; the id by which its shadow is built. */
@@ -132,7 +133,7 @@ export type StoreReader = {
   changes(from: number, limit: number): ChangeRow[]
   sinkCursor(name: string): SinkCursor | undefined
   /** The cursors of all sinks that ever took change rows. */
-  sinkCursors(): readonly SinkCursor[]
+  sinkCursors(): readonly NamedSinkCursor[]
   quarantinedRecords(from: number, limit: number): QuarantinedRecord[]
   quarantinedRecord(id: number): QuarantinedRecord | undefined
   tombstone(userId: string): Tombstone | undefined
@@ -170,6 +171,8 @@ export type StoreWriter = StoreReader & {
   /** Drops change rows below `before`. */
   trimChanges(before: number): void
   setSinkCursor(name: string, cursor: SinkCursor): void
+  /** Forgets a sink, known or not: change rows wait for it no longer. */
+  dropSinkCursor(name: string): void
   addQuarantined(record: Omit<QuarantinedRecord, 'id'>): number
   updateQuarantined(record: QuarantinedRecord): void
   removeQuarantined(id: number): void

@@ -89,6 +89,7 @@ const operations = {
   removeChangesOf: (tx, { a }) => tx.removeChangesOf((a % 5) as UserIndex),
   trimChanges: (tx, { a }) => tx.trimChanges(Math.max(0, tx.count.changes - (a % 10))),
   setSinkCursor: (tx, { a, b }) => tx.setSinkCursor(nameOf(a), { next: b }),
+  dropSinkCursor: (tx, { a }) => tx.dropSinkCursor(nameOf(a)),
   addQuarantined: (tx, { a, b }) => tx.addQuarantined(recordOf(a, b)),
   updateQuarantined(tx, { a, b, c }) {
     const record = pick(tx.quarantinedRecords(0, 100), a)

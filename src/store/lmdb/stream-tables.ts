@@ -21,6 +21,7 @@ type StreamMethods =
   | 'sinkCursor'
   | 'sinkCursors'
   | 'setSinkCursor'
+  | 'dropSinkCursor'
 
 export function streamTables(
   environment: Environment,
@@ -104,14 +105,19 @@ export function streamTables(
       return bytes && parseJson(bytes)
     },
 
-    sinkCursors(): readonly port.SinkCursor[] {
-      return [...environment.named.sinks.getRange({ start: '' })].map(({ value }) =>
-        parseJson<port.SinkCursor>(value),
-      )
+    sinkCursors(): readonly port.NamedSinkCursor[] {
+      return [...environment.named.sinks.getRange({ start: '' })].map(({ key: name, value }) => ({
+        name,
+        ...parseJson<port.SinkCursor>(value),
+      }))
     },
 
     setSinkCursor(name: string, cursor: port.SinkCursor): void {
       environment.named.sinks.put(name, Buffer.from(JSON.stringify(cursor)))
+    },
+
+    dropSinkCursor(name: string): void {
+      environment.named.sinks.remove(name)
     },
   }
 }

@@ -15,8 +15,9 @@ export function streamPart(state: MemoryState, { dedupeHorizon }: { dedupeHorizo
     watermarks: () => Object.fromEntries(watermarks),
     setWatermark: (source, next) => undo.set(watermarks, source, next),
     sinkCursor: (name) => cursors.get(name),
-    sinkCursors: () => [...cursors.values()],
+    sinkCursors: () => Array.from(cursors, ([name, cursor]) => ({ name, ...cursor })),
     setSinkCursor: (name, cursor) => undo.set(cursors, name, Object.freeze({ ...cursor })),
+    dropSinkCursor: (name) => undo.set(cursors, name, undefined),
     ...journalPart(undo),
     ...changesPart(state),
   } satisfies Partial<StoreWriter>

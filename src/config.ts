@@ -1,5 +1,6 @@
 // Configuration: one schema over environment variables KINDRED_*, documented by itself (`kindred config`).
 import { z } from 'zod'
+import { leastDelta } from './core/vector.ts'
 import { UsageError } from './errors.ts'
 
 const whole = (min: number, max: number) => z.coerce.number().int().min(min).max(max)
@@ -15,7 +16,9 @@ export const settings = {
     .min(0)
     .max(0.5)
     .default(0.02)
-    .describe('greatest published drift, as a share of rho *'),
+    .describe(
+      `greatest published drift, as a share of rho; at least 2⁻¹⁷ (300 + kappa) / 300, the rounding of published vectors *`,
+    ),
   weightsRepeat: z
     .enum(['once', 'sum'])
     .default('once')
@@ -69,7 +72,15 @@ export const settings = {
     .describe('lowest level that is logged'),
 } as const
 
-const schema = z.strictObject(settings)
+const schema = z.strictObject(settings).superRefine(({ delta, kappa }, context) => {
+  const least = leastDelta(kappa)
+  if (delta < least)
+    context.addIssue({
+      code: 'custom',
+      path: ['delta'],
+      message: `${delta} is less than ${least}, the least that published vectors can keep with ${variableOf('kappa')} of ${kappa}: they are rounded`,
+    })
+})
 export type Config = z.infer<typeof schema>
 
 /** Settings that answers depend on: fixed when a data directory is made (marked * above). */

@@ -144,5 +144,3 @@ function storeOptions({ dir, config }: Place) {
 function mapSizeOf({ mapSizeGb }: Config): number {
   return Math.floor((mapSizeGb * 2 ** 30) / 2 ** 20) * 2 ** 20
 }
-
-export { mentionsUser } from './pipeline/erase.ts'

@@ -7,6 +7,7 @@ import { openLog, openReader, requireData } from '../profiler.ts'
 import { holderOf, tryWriterLock } from '../store/lock.ts'
 import { configOf, type DataOptions, withData } from './context.ts'
 import { grouped, percent, print, printJson } from './output.ts'
+import { type SinkState, sinksOf } from './sinks.ts'
 
 type Check = { readonly name: string; readonly status: 'ok' | 'warn' | 'fail'; readonly detail: string }
 
@@ -83,6 +84,7 @@ async function dataChecks(dir: string): Promise<Check[]> {
             ? `${grouped(counters.quarantined)} records: \`kindred quarantine list\``
             : 'empty',
       },
+      sinksCheck([...sinksOf(store)], config.changesRetention),
       counters.version === 0
         ? {
             name: 'prototypes',
@@ -98,6 +100,25 @@ async function dataChecks(dir: string): Promise<Check[]> {
   } finally {
     await log.close()
     await store.close()
+  }
+}
+
+/** A sink that lacks more than would be kept without it holds the rest back from being dropped. */
+function sinksCheck(sinks: readonly SinkState[], retention: number): Check {
+  const behind = sinks.filter(({ undelivered }) => undelivered > retention)
+  if (behind.length === 0)
+    return {
+      name: 'sinks',
+      status: 'ok',
+      detail: sinks.length === 0 ? 'none' : `${sinks.length}, none far behind`,
+    }
+  const each = behind.map(
+    ({ name, undelivered }) => `${JSON.stringify(name)} has not taken ${grouped(undelivered)} change events`,
+  )
+  return {
+    name: 'sinks',
+    status: 'warn',
+    detail: `${each.join(', ')}, which are kept for it beyond the ${grouped(retention)} of KINDRED_CHANGES_RETENTION: write it again with --changes, or let it go with \`kindred sinks drop NAME\``,
   }
 }
 

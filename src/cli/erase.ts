@@ -1,9 +1,10 @@
 // erase USER: the right to be forgotten, as a control record.
 import type { Command } from 'commander'
 import type { RecordFormat } from '../codec/event.ts'
+import { mentionsUser } from '../codec/mentions-user.ts'
 import type { UserId } from '../core/ids.ts'
 import { FatalError } from '../errors.ts'
-import { mentionsUser, requireData } from '../profiler.ts'
+import { requireData } from '../profiler.ts'
 import type { StoreReader } from '../store/port.ts'
 import { configOf, type DataOptions, reading, withData } from './context.ts'
 import { print, printJson } from './output.ts'

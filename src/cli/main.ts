@@ -16,6 +16,7 @@ import { addPrototypes } from './prototypes.ts'
 import { addQuarantine } from './quarantine.ts'
 import { addReplay } from './replay.ts'
 import { addServe } from './serve.ts'
+import { addSinks } from './sinks.ts'
 import { addVerify } from './verify.ts'
 
 const commands = [
@@ -31,6 +32,7 @@ const commands = [
   addBackup,
   addMigrate,
   addQuarantine,
+  addSinks,
   addDoctor,
   addConfig,
 ]

@@ -5,7 +5,7 @@ import { activeVersionOf, labelsOf } from '../lookup/snapshot.ts'
 import type { StoreReader } from '../store/port.ts'
 import { configOf, type DataOptions, reading, withData } from './context.ts'
 import { print, printJson, printLines } from './output.ts'
-import { readImport } from './replay.ts'
+import { readImport } from './read-import.ts'
 import { submit } from './submit.ts'
 
 export function addPrototypes(program: Command): void {

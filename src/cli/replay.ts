@@ -1,19 +1,18 @@
 // replay FILE…: files (or stdin) through the real pipeline, as fast as it goes; resumable, and idle when finished before.
-import { readFileSync, statSync } from 'node:fs'
+import { statSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { gunzipSync } from 'node:zlib'
 import type { Command } from 'commander'
 import { decodeEvent } from '../codec/event.ts'
-import { importOf, parseLabels, parsePersonaSet } from '../codec/prototypes.ts'
 import type { Config } from '../config.ts'
 import type { PrototypeImport } from '../core/event.ts'
-import { InvalidRecordError, LockedError, messageOf, UsageError } from '../errors.ts'
+import { InvalidRecordError, LockedError, UsageError } from '../errors.ts'
 import { openProfiler, type Profiler } from '../profiler.ts'
 import { openChangeFile } from '../sink/change-file.ts'
 import { type FileChunk, fileChunks, fileSourceName } from '../source/file-lines.ts'
 import type { Counters } from '../store/port.ts'
 import { configOf, type DataOptions, withData } from './context.ts'
 import { bar, grouped, Progress, print, printJson, table } from './output.ts'
+import { readImport } from './read-import.ts'
 
 /** Records read ahead of the batch being applied, in batches. */
 const aheadBatches = 2
@@ -214,22 +213,6 @@ function isPipe(file: string): boolean {
     return !stats.isFile() && !stats.isDirectory()
   } catch {
     return false // reading it will say what is wrong
-  }
-}
-
-/** Reads a prototype file (and persona set) into an import. Throws UsageError. */
-export function readImport(prototypes: string, personas: string | undefined): PrototypeImport {
-  const labels = parseLabels(readText(prototypes), prototypes)
-  if (labels.length === 0) throw new UsageError(`${prototypes} has no labelled user`)
-  return importOf(labels, personas === undefined ? undefined : parsePersonaSet(readText(personas), personas))
-}
-
-export function readText(file: string): string {
-  try {
-    const bytes = readFileSync(file)
-    return (bytes[0] === 0x1f && bytes[1] === 0x8b ? gunzipSync(bytes) : bytes).toString('utf8')
-  } catch (error) {
-    throw new UsageError(`cannot read ${file}: ${messageOf(error)}`)
   }
 }
 

@@ -1,4 +1,5 @@
 // Codec of prototype files (NDJSON {user_id, personas}) and persona sets (JSON): text → PrototypeImport.
+// One content has one hash, however it is written: in any order of lines and of personas, as a list or as numbers.
 import { createHash } from 'node:crypto'
 import type { PrototypeImport } from '../core/event.ts'
 import { idProblem, type UserId } from '../core/ids.ts'
@@ -10,59 +11,63 @@ import { UsageError } from '../errors.ts'
 export type LabelLine = {
   readonly user_id: string
   readonly personas: readonly string[] | Readonly<Record<string, number>>
+  /** Where it stands, for what must be said about it: file and line. */
+  readonly at?: string
 }
+
+const lineForm =
+  'a line is {"user_id": "…", "personas": ["name", …]} or {…, "personas": {"name": probability, …}}'
+const setForm = 'a persona set is {"version": "…", "personas": [{"name", "description", "keywords"?}, …]}'
 
 /** Parses a prototype file. Throws UsageError naming the file, the line and what to do. */
 export function parseLabels(text: string, file: string): LabelLine[] {
   const labels: LabelLine[] = []
-  for (const [i, line] of text.split('\n').entries()) {
+  const lineOf = new Map<string, number>()
+  for (const [i, line] of withoutMark(text).split('\n').entries()) {
     if (line.trim() === '') continue
-    try {
-      labels.push(labelOf(JSON.parse(line)))
-    } catch (error) {
+    const at = `${file}, line ${i + 1}`
+    const label = explained(() => labelOf(JSON.parse(line)), { at, form: lineForm })
+    const { user_id: userId } = label
+    const earlier = lineOf.get(userId)
+    if (earlier !== undefined)
       throw new UsageError(
-        `${file}, line ${i + 1}: ${(error as Error).message}; a line is {"user_id": "…", "personas": ["name", …]} or {"name": probability, …}`,
-        { cause: undefined },
+        `${at}: user ${JSON.stringify(userId)} is labelled twice, first in line ${earlier}; keep one line a user`,
       )
-    }
+    lineOf.set(userId, i + 1)
+    labels.push({ ...label, at })
   }
   return labels
 }
 
 /** Parses a persona set file: {version, personas: [{name, description, keywords?}]}. Throws UsageError. */
 export function parsePersonaSet(text: string, file: string): PersonaDefinition[] {
-  let value: unknown
-  try {
-    value = JSON.parse(text)
-  } catch (error) {
-    throw new UsageError(`${file} is not JSON: ${(error as Error).message}`)
-  }
+  const value = explained(() => JSON.parse(withoutMark(text)) as unknown, { at: file, form: setForm })
   const personas = (value as { personas?: unknown } | null)?.personas
-  if (!Array.isArray(personas))
-    throw new UsageError(
-      `${file} has no list "personas"; a persona set is {"version": "…", "personas": [{"name", "description"}, …]}`,
-    )
+  if (!Array.isArray(personas) || personas.length === 0)
+    throw new UsageError(`${file}: there is no list of personas; ${setForm}`)
+  const placeOf = new Map<string, number>()
   return personas.map((entry: unknown, i) => {
-    const { name, description, keywords } = (entry ?? {}) as Record<string, unknown>
-    if (typeof name !== 'string' || name.trim() === '')
-      throw new UsageError(`${file}: persona ${i + 1} has no name`)
-    return {
-      name,
-      ...(typeof description === 'string' ? { description } : {}),
-      ...(Array.isArray(keywords) ? { keywords: keywords.map(String) } : {}),
-    }
+    const at = `${file}, persona ${i + 1}`
+    const persona = explained(() => personaOf(entry), { at, form: setForm })
+    const earlier = placeOf.get(persona.name)
+    if (earlier !== undefined)
+      throw new UsageError(
+        `${at}: ${JSON.stringify(persona.name)} is named twice, first by persona ${earlier}; keep one of them`,
+      )
+    placeOf.set(persona.name, i + 1)
+    return persona
   })
 }
 
 /**
  * The import of labels: persona set (given, or the distinct names of the labels in code-unit order), shares, and a
- * hash of the content that does not depend on the order of users. Throws UsageError.
+ * hash of the content. The order of a given set is part of the content: it breaks ties. Throws UsageError.
  */
 export function importOf(
   labels: readonly LabelLine[],
   personaSet?: readonly PersonaDefinition[],
 ): PrototypeImport {
-  const personas = personaSet ?? namesOf(labels).map((name) => ({ name }))
+  const personas = personaSet?.map(canonicalPersona) ?? namesOf(labels).map((name) => ({ name }))
   const indexOf = new Map(personas.map(({ name }, i) => [name, i]))
   if (indexOf.size !== personas.length) throw new UsageError('the persona set names a persona twice')
   if (personas.length > personasMax)
@@ -70,11 +75,12 @@ export function importOf(
   if (labels.length > prototypesMax)
     throw new UsageError(`${labels.length} prototypes; a set has at most ${prototypesMax}`)
   const seen = new Set<string>()
-  const prototypes = labels.map(({ user_id: userId, personas: label }) => {
+  const prototypes = labels.map((label) => {
+    const userId = label.user_id
     if (seen.has(userId))
       throw new UsageError(`user ${JSON.stringify(userId)} is labelled twice; keep one line a user`)
     seen.add(userId)
-    return { userId: userId as UserId, shares: sharesOfLabel({ userId, label }, indexOf) }
+    return { userId: userId as UserId, shares: sharesOfLabel(label, indexOf) }
   })
   prototypes.sort((a, b) => (a.userId < b.userId ? -1 : 1))
   const hash = createHash('sha256').update(JSON.stringify({ personas, prototypes })).digest('hex')
@@ -96,49 +102,91 @@ export function labelLineOf(
 }
 
 function sharesOfLabel(
-  { userId, label }: { userId: string; label: LabelLine['personas'] },
+  { user_id: userId, personas: label, at }: LabelLine,
   indexOf: ReadonlyMap<string, number>,
 ): ShareList {
-  const entries = Array.isArray(label)
-    ? label.map((name) => [name, 1] as const)
-    : Object.entries(label as Record<string, number>)
-  return sharesOf(
-    entries
-      .filter(([, weight]) => weight > 0)
-      .map(([name, weight]) => {
-        const persona = indexOf.get(name)
-        if (persona === undefined)
-          throw new UsageError(
-            `user ${JSON.stringify(userId)} is labelled ${JSON.stringify(name)}, which the persona set does not have`,
-          )
-        return { persona, weight }
-      }),
-  )
+  const weights = entriesOf(label).map(([name, weight]) => {
+    const persona = indexOf.get(name)
+    if (persona === undefined)
+      throw new UsageError(
+        `${at === undefined ? '' : `${at}: `}user ${JSON.stringify(userId)} is labelled ${JSON.stringify(name)}, which the persona set does not have`,
+      )
+    return { persona, weight }
+  })
+  return sharesOf(weights)
 }
 
 function namesOf(labels: readonly LabelLine[]): string[] {
   const names = new Set<string>()
-  for (const { personas } of labels)
-    for (const name of Array.isArray(personas) ? personas : Object.keys(personas)) names.add(name)
+  for (const { personas } of labels) for (const [name] of entriesOf(personas)) names.add(name)
   return [...names].sort((a, b) => (a < b ? -1 : 1))
 }
 
+function entriesOf(label: LabelLine['personas']): (readonly [string, number])[] {
+  return Array.isArray(label)
+    ? label.map((name: string) => [name, 1] as const)
+    : Object.entries(label as Record<string, number>)
+}
+
 function labelOf(value: unknown): LabelLine {
-  const { user_id: userId, personas } = (value ?? {}) as Record<string, unknown>
-  const problem = idProblem(userId)
+  const { user_id, personas } = (value ?? {}) as { user_id?: unknown; personas?: unknown }
+  const problem = idProblem(user_id)
   if (problem !== undefined) throw new Error(`user_id ${problem}`)
-  if (Array.isArray(personas)) {
-    if (personas.length === 0 || !personas.every((name) => typeof name === 'string' && name !== ''))
-      throw new Error('personas must be a list of at least one name')
-    if (new Set(personas).size !== personas.length) throw new Error('a persona is named twice')
-    return { user_id: userId as string, personas }
-  }
   if (typeof personas !== 'object' || personas === null) throw new Error('personas is missing')
-  const weights = Object.values(personas)
-  if (
-    !weights.every((weight) => Number.isFinite(weight) && weight >= 0) ||
-    !weights.some((weight) => weight > 0)
-  )
-    throw new Error('probabilities must be numbers from 0, at least one above 0')
-  return { user_id: userId as string, personas: personas as Record<string, number> }
+  const names: unknown[] = Array.isArray(personas) ? personas : Object.keys(personas)
+  if (names.length === 0 || !names.every(isName))
+    throw new Error('personas must be a list of at least one name, or an object of them')
+  if (new Set(names).size !== names.length) throw new Error('a persona is named twice')
+  if (!Array.isArray(personas)) checkProbabilities(Object.values(personas))
+  return { user_id: user_id as string, personas: personas as LabelLine['personas'] }
+}
+
+function checkProbabilities(weights: readonly unknown[]): void {
+  let sum = 0
+  for (const weight of weights) {
+    if (typeof weight !== 'number' || !(weight >= 0)) throw new Error('probabilities must be numbers from 0')
+    sum += weight
+  }
+  if (sum === 0) throw new Error('a probability must be above 0')
+  if (!Number.isFinite(sum)) throw new Error('probabilities are too large to be added')
+}
+
+function personaOf(value: unknown): PersonaDefinition {
+  const { name, description, keywords } = (value ?? {}) as Record<string, unknown>
+  if (!isName(name) || name.trim() === '') throw new Error('it has no name')
+  if (description !== undefined && description !== null && typeof description !== 'string')
+    throw new Error('its description is not a text')
+  if (keywords !== undefined && keywords !== null && !isTexts(keywords))
+    throw new Error('its keywords are not a list of texts')
+  return canonicalPersona({ name, description: description ?? '', keywords: keywords ?? [] })
+}
+
+/** In one spelling: what is empty is left out, fields stand in this order. */
+function canonicalPersona({ name, description, keywords }: PersonaDefinition): PersonaDefinition {
+  return {
+    name,
+    ...(description === undefined || description === '' ? {} : { description }),
+    ...(keywords === undefined || keywords.length === 0 ? {} : { keywords: [...keywords] }),
+  }
+}
+
+function isName(value: unknown): value is string {
+  return typeof value === 'string' && value !== '' && value.isWellFormed()
+}
+
+function isTexts(value: unknown): value is string[] {
+  return Array.isArray(value) && value.every((text) => typeof text === 'string')
+}
+
+function withoutMark(text: string): string {
+  return text.startsWith('\ufeff') ? text.slice(1) : text
+}
+
+/** What `read` gives; what it throws is about the place `at`, and `form` says what should stand there. */
+function explained<T>(read: () => T, { at, form }: { at: string; form: string }): T {
+  try {
+    return read()
+  } catch (error) {
+    throw new UsageError(`${at}: ${(error as Error).message}; ${form}`)
+  }
 }

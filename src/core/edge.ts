@@ -24,6 +24,9 @@ export function edgeWeightMaxOf(repeat: RepeatPolicy): number {
   return repeat === 'once' ? purchase : purchase + cart + view + review
 }
 
+/** Smallest weight a live edge can have, thousandths. */
+export const edgeWeightMin = Math.min(...Object.values(typeWeights))
+
 /** The edge after `event`; undefined when nothing is left of it, so that an event and its undoing leave no trace. */
 export function edgeAfter(edge: Edge | undefined, event: ShopEvent): Edge | undefined {
   const { type, quantity, ts } = event

@@ -28,7 +28,7 @@ export type PrototypeImport = {
 }
 
 /**
- * Everything that changes answers and is not an event. Control records carry no clock: what they change happens at
+ * Everything that changes answers or deliveries and is not an event. Control records carry no clock: what they change happens at
  * stream time, the greatest event time applied so far (`at` of an import stands in while there is none).
  */
 export type ControlRecord =
@@ -36,3 +36,4 @@ export type ControlRecord =
   | { readonly kind: 'switch'; readonly version: number }
   | { readonly kind: 'erase'; readonly userId: UserId }
   | { readonly kind: 'requeue'; readonly quarantineIds: readonly number[] }
+  | { readonly kind: 'drop_sink'; readonly name: string }

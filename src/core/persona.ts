@@ -1,6 +1,6 @@
 // Decision: from scores to held personas with hysteresis, primary and status. Pure; one user at a time.
 import { publishedOne } from './limits.ts'
-import { landingMassOf, type Row, scoreTotal } from './walk.ts'
+import { landingMassOf, landsEnough, type Row, scoreTotal } from './walk.ts'
 
 export const statuses = ['unknown', 'inferred', 'prototype'] as const
 export type Status = (typeof statuses)[number]
@@ -20,13 +20,13 @@ export type DecisionPolicy = {
 
 export type Decision = { readonly status: Status; readonly primary: number }
 
-/** Whether the walk of a user with this score row says enough to decide on. */
+/** Whether the walk of a user with this score row says enough to decide on: a walk that lands nowhere never does. */
 export function landed(
   score: Row,
   { weight, personas }: { weight: number; personas: number },
   policy: DecisionPolicy,
 ): boolean {
-  return weight > 0 && landingMassOf(scoreTotal(score, personas), weight) >= policy.landingMassMin
+  return landsEnough(landingMassOf(scoreTotal(score, personas), weight), policy)
 }
 
 /**

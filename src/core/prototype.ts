@@ -24,15 +24,16 @@ export type PrototypeVersion = {
 }
 
 /**
- * Shares proportional to `weights` (positive, any scale) in whole numbers of 2⁻²⁰, summing to exactly one, by
- * largest remainder; ties go to the one listed first. Throws on weights that cannot be shares.
+ * Shares proportional to `weights` (from 0, any scale and order, one a persona) in whole numbers of 2⁻²⁰, summing to
+ * exactly one, by largest remainder; ties go to the lower persona index. In order of persona, those of 0 left out.
  */
 export function sharesOf(
   weights: readonly { readonly persona: number; readonly weight: number }[],
 ): ShareList {
-  const total = weights.reduce((sum, { weight }) => sum + weight, 0)
+  const ordered = [...weights].sort((a, b) => a.persona - b.persona)
+  const total = ordered.reduce((sum, { weight }) => sum + weight, 0)
   assert(total > 0 && Number.isFinite(total), 'label weights checked by the codec')
-  const exact = weights.map(({ persona, weight }) => ({ persona, exact: (weight / total) * shareOne }))
+  const exact = ordered.map(({ persona, weight }) => ({ persona, exact: quota(weight / total) }))
   const shares = exact.map((entry) => ({ persona: entry.persona, share: Math.floor(entry.exact) }))
   const order = exact
     .map((entry, i) => ({ i, remainder: entry.exact - Math.floor(entry.exact) }))
@@ -40,6 +41,11 @@ export function sharesOf(
   let missing = shareOne - shares.reduce((sum, { share }) => sum + share, 0)
   for (let n = 0; missing > 0; n = (n + 1) % order.length, missing--) shares[order[n]!.i]!.share++
   return shares.filter(({ share }) => share > 0)
+}
+
+/** A share of one before it is whole, to 2⁻²⁰ of a unit: finer differences are the rounding of a scale, not of labels. */
+function quota(share: number): number {
+  return Math.round(share * shareOne * 2 ** 20) / 2 ** 20
 }
 
 /** Sums of shares by persona over a set's prototypes; an array of length `personas`. */

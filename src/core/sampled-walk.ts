@@ -2,6 +2,7 @@
 // stopping and a cap. Three moves (user → product → any buyer → product) are a two-step walk followed by the exact one.
 import { publishedOne } from './limits.ts'
 import type { Rng } from './rng.ts'
+import { landsEnough } from './walk.ts'
 
 /** The graph as the sampler reads it: one live edge drawn evenly from a list, which costs the same at a hub. */
 export type WalkGraph = {
@@ -50,7 +51,7 @@ export function sampleLongerWalks(
 ): SampledScores | undefined {
   for (const moves of [3, 5]) {
     const result = sampleWalks(graph, user, { ...options, moves })
-    if (result !== undefined && result.landingMass >= options.policy.landingMassMin) return result
+    if (result !== undefined && landsEnough(result.landingMass, options.policy)) return result
   }
   return undefined
 }

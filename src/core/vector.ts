@@ -1,5 +1,6 @@
 // A product's vector: exact B(p) and M(p), the vector b(p) they stand for, and when its published form b̂(p) is stale.
-import { publishedOne, shareOne } from './limits.ts'
+import { edgeWeightMin } from './edge.ts'
+import { personasMax, publishedOne, shareOne } from './limits.ts'
 
 /** What b(p) depends on beside B and M: constants of the configuration and of the prototype-set version. */
 export type VectorPolicy = {
@@ -37,6 +38,17 @@ export function exactVector(
 /** b̂: the exact vector rounded to whole numbers of 2⁻²⁴, into `published` at `offset`. */
 export function roundVector(exact: Float64Array, published: Float64Array, offset: number): void {
   for (let c = 0; c < exact.length; c++) published[offset + c] = Math.round(exact[c]! * publishedOne)
+}
+
+/**
+ * The least delta that a publication can keep (I2): rounding alone takes b̂ up to C · 2⁻²⁵ away from b, which must be
+ * within delta · rho(p) for as many personas as there can be, at the least rho(p): a single edge of the least weight.
+ * In three digits, rounded up.
+ */
+export function leastDelta(kappa: number): number {
+  const bound = personasMax / 2 / publishedOne / rhoOf(edgeWeightMin, kappa)
+  const unit = 10 ** (Math.floor(Math.log10(bound)) - 2)
+  return Number((Math.ceil(bound / unit) * unit).toPrecision(3))
 }
 
 /** ||b̂(p) − b(p)||₁, with b̂ at [offset, offset + C) of `published`. */

@@ -38,3 +38,11 @@ export function scoreTotal(score: Row, personas: number): number {
 export function landingMassOf(total: number, weight: number): number {
   return weight > 0 ? total / (weight * publishedOne) : 0
 }
+
+/** Whether a walk of this landing mass has landed: there is a q to decide on, and it stands for enough of the walk. */
+export function landsEnough(
+  landingMass: number,
+  { landingMassMin }: { readonly landingMassMin: number },
+): boolean {
+  return landingMass > 0 && landingMass >= landingMassMin
+}

@@ -1,6 +1,6 @@
 // Stages apply → affected → walk → decide of one event, inside the batch's transaction.
 import { affectedBy } from '../core/affected.ts'
-import { edgeAfter, edgeWeight, overflows } from '../core/edge.ts'
+import { edgeAfter, edgeWeight, edgeWeightMaxOf, overflows } from '../core/edge.ts'
 import type { RecordRef, ShopEvent } from '../core/event.ts'
 import type { ProductIndex, UserIndex } from '../core/ids.ts'
 import { userWeightMax } from '../core/limits.ts'
@@ -16,11 +16,15 @@ export type Outcome = 'applied' | 'duplicate' | 'blocked'
 /** Where an event came from: its own ref, and the source and offset it is consumed at (a log may carry a file's lines). */
 export type Origin = { readonly ref: RecordRef; readonly consumed: RecordRef }
 
-/** Applies one event. Throws InvalidRecordError before anything changed when it cannot be applied. */
+/**
+ * Applies one event. Throws InvalidRecordError before anything changed when it cannot be applied; its id is not
+ * remembered then, so that it is no duplicate of itself when it is tried again.
+ */
 export function applyEvent(run: Run, event: ShopEvent, { ref, consumed }: Origin): Outcome {
   const { engine, tx } = run
   const known = tx.userIndexOf(event.userId)
   if (tx.tombstoneCount() > 0 && isBlocked(tx, event.userId, consumed)) return 'blocked'
+  if (tx.seen(event.eventId, tx.count.position)) return 'duplicate'
   const knownProduct = tx.productIndexOf(event.productId)
   const before = known === undefined || knownProduct === undefined ? undefined : tx.edge(known, knownProduct)
   if (overflows(before, event))
@@ -31,8 +35,8 @@ export function applyEvent(run: Run, event: ShopEvent, { ref, consumed }: Origin
   const after = edgeAfter(before, event)
   const weightAfter = edgeWeight(after, engine.policy.repeat)
   if (weightAfter > weightBefore) checkWeight(run, known, weightAfter - weightBefore)
-  if (tx.seenBefore(event.eventId, tx.count.position)) return 'duplicate'
 
+  tx.remember(event.eventId, tx.count.position)
   const cause: RecordCause = { eventId: event.eventId, ref, ts: event.ts, position: tx.count.position }
   if (event.ts > tx.count.streamTs) tx.count.streamTs = event.ts
   const user = known ?? addUser(run, event.userId)
@@ -89,12 +93,26 @@ function walkBuyer(
   if (users.method(slot) === 'sampled') users.touch(slot)
 }
 
-/** W(u) has a limit, so that S(u) stays exact. */
+/** W(u) has a limit, so that S(u) stays exact; a prototype's too, for a later version may have them walked. */
 function checkWeight(run: Run, user: UserIndex | undefined, change: number): void {
-  if (user === undefined || run.engine.active.labels.has(user)) return
-  const weight = run.engine.users.weight[heat(run, user)]!
+  if (user === undefined) return
+  const { labels } = run.engine.active
+  const weight = labels.has(user)
+    ? prototypeWeight(run, user, change)
+    : run.engine.users.weight[heat(run, user)]!
   if (weight + change > userWeightMax)
     throw new InvalidRecordError(`the user has as many products as one user can (W of ${weight})`)
+}
+
+/** W(u) of a prototype, for whom none is kept; no more than an upper bound where that is enough: one small read. */
+function prototypeWeight({ engine, tx }: Run, user: UserIndex, change: number): number {
+  const most = tx.userDegree(user) * edgeWeightMaxOf(engine.policy.repeat)
+  if (most + change <= userWeightMax) return most
+  const { neighbours } = engine
+  tx.productsOf(user, neighbours)
+  let weight = 0
+  for (let i = 0; i < neighbours.length; i++) weight += neighbours.weights[i]!
+  return weight
 }
 
 function isBlocked(tx: StoreWriter, userId: string, { source, offset }: RecordRef): boolean {

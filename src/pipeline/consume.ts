@@ -1,9 +1,9 @@
 // Consuming: source → process-batch, and what runs between batches: building a version, relaying, retention, scrubbing.
+import { mentionsUser } from '../codec/mentions-user.ts'
 import type { Sink } from '../sink/port.ts'
 import type { RecordBatch, Source, SourceRecord } from '../source/port.ts'
 import type { Store } from '../store/port.ts'
 import type { Engine } from './engine.ts'
-import { mentionsUser } from './erase.ts'
 import { type BatchCounts, processBatch } from './process-batch.ts'
 import { relay } from './relay.ts'
 import { writeDirty } from './run.ts'

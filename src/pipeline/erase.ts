@@ -1,8 +1,7 @@
 // Erasure: the user's edges, answer, labels, change events and influence go; what follows for others is emitted.
-import { csvFields } from '../codec/csv.ts'
 import type { RecordFormat } from '../codec/event.ts'
+import { mentionsUser } from '../codec/mentions-user.ts'
 import { edgeWeight } from '../core/edge.ts'
-import type { PrototypeImport } from '../core/event.ts'
 import type { UserId } from '../core/ids.ts'
 import type { StoreWriter } from '../store/port.ts'
 import { movePrototypeEdges } from './publish.ts'
@@ -69,37 +68,4 @@ function eraseQuarantined(tx: StoreWriter, userId: string): void {
         tx.removeQuarantined(id)
     from = page[page.length - 1]!.id + 1
   }
-}
-
-/** Whether a record is of this user: an event (or a list of them), a control record, a CSV record, or what cannot be read. */
-export function mentionsUser(
-  { text, format }: { text: string; format: RecordFormat },
-  userId: string,
-): boolean {
-  if (format.kind === 'csv') {
-    const fields = csvFields(text)
-    if (fields !== undefined && fields.length === format.columns.length)
-      return fields[format.columns.indexOf('user_id')] === userId
-    return text.includes(userId)
-  }
-  try {
-    return ofUser(JSON.parse(text), userId)
-  } catch (error) {
-    if (!(error instanceof SyntaxError)) throw error
-    return text.replaceAll(/\s*:\s*/g, ':').includes(`"user_id":${JSON.stringify(userId)}`)
-  }
-}
-
-function ofUser(value: unknown, userId: string): boolean {
-  if (typeof value !== 'object' || value === null) return false
-  if (Array.isArray(value)) return value.some((entry) => ofUser(entry, userId))
-  const {
-    user_id,
-    kind,
-    userId: erased,
-    set,
-  } = value as { user_id?: unknown; kind?: string; userId?: string; set?: PrototypeImport }
-  if (kind === 'erase') return erased === userId
-  if (kind === 'import') return set?.prototypes?.some((prototype) => prototype.userId === userId) === true
-  return user_id === userId
 }

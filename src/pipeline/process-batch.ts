@@ -124,6 +124,8 @@ function processControl(
       return
     case 'requeue':
       return requeue(run, control.quarantineIds, { consumed, counts })
+    case 'drop_sink':
+      return run.tx.dropSinkCursor(control.name)
     default:
       return unreachable(control)
   }

@@ -129,8 +129,10 @@ function carryOver(
     primary: -1,
   })
   const shares = active.labels.get(user)
-  if (shares === undefined) decideUser(run, slot, { cause, touch: 'new version', previous })
-  else {
+  if (shares === undefined) {
+    if (users.weight[slot]! > 0) tx.count.rewalks++
+    decideUser(run, slot, { cause, touch: 'new version', previous })
+  } else {
     setLabels(engine, slot, shares)
     emitIfChanged(run, slot, { cause, before: previous })
   }

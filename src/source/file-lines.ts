@@ -93,7 +93,10 @@ class ChunkBuilder {
     return this.#records.length >= blockRecordsMax || this.#bytes >= blockBytesMax
   }
 
-  /** Takes line `number`, of which `bytes` were in the input (more than are in `line` when it was cut off). */
+  /**
+   * Takes line `number`, of which `bytes` were in the input (more than are in `line` when it was cut off). A return at its
+   * end is part of the line end, unless a quoted field goes on in the next line: there it is text.
+   */
   add(line: Buffer, { number, bytes }: { number: number; bytes: number }): void {
     if (this.#format === undefined) {
       const text =
@@ -110,18 +113,18 @@ class ChunkBuilder {
       const first = this.#open.line
       this.#open = whole ? undefined : { bytes: joined, line: first }
       if (!whole) return
-      this.#push(joined, first)
+      this.#push(withoutReturn(joined), first)
       this.#advance(number + 1)
       return
     }
     if (isBlank(line)) return this.#advance(number + 1)
     if (this.#format.kind === 'csv' && opensQuote(line))
       this.#open = { bytes: Buffer.from(line), line: number }
-    else this.#push(line, number, bytes)
+    else this.#push(withoutReturn(line), number, bytes - (endsWithReturn(line) ? 1 : 0))
   }
 
   finish(): void {
-    if (this.#open !== undefined) this.#push(this.#open.bytes, this.#open.line)
+    if (this.#open !== undefined) this.#push(withoutReturn(this.#open.bytes), this.#open.line)
     this.#open = undefined
   }
 
@@ -211,7 +214,7 @@ async function* joined(head: Buffer, rest: AsyncIterator<Buffer>): AsyncGenerato
   yield* { [Symbol.asyncIterator]: () => rest }
 }
 
-/** Lines without their ends, in order, those of one piece of the stream at a time. A line is cut off in memory at twice the record limit. */
+/** Lines without their line feeds, in order, those of one piece of the stream at a time. A line is cut off in memory at twice the record limit. */
 async function* physicalLines(stream: Readable): AsyncGenerator<{ lines: Buffer[]; firstBytes: number }> {
   let rest: Buffer[] = []
   let restBytes = 0
@@ -222,7 +225,7 @@ async function* physicalLines(stream: Readable): AsyncGenerator<{ lines: Buffer[
     for (let end = piece.indexOf(10); end >= 0; end = piece.indexOf(10, start)) {
       const line = piece.subarray(start, end)
       if (lines.length === 0) firstBytes = restBytes + line.length
-      lines.push(withoutReturn(restBytes === 0 ? line : Buffer.concat([...rest, line])))
+      lines.push(restBytes === 0 ? line : Buffer.concat([...rest, line]))
       rest = []
       restBytes = 0
       start = end + 1
@@ -232,11 +235,15 @@ async function* physicalLines(stream: Readable): AsyncGenerator<{ lines: Buffer[
     restBytes += piece.length - start
     if (restBytes <= 2 * recordBytesMax) rest.push(piece.subarray(start))
   }
-  if (restBytes > 0) yield { lines: [withoutReturn(Buffer.concat(rest))], firstBytes: restBytes }
+  if (restBytes > 0) yield { lines: [Buffer.concat(rest)], firstBytes: restBytes }
 }
 
 function withoutReturn(line: Buffer): Buffer {
-  return line.length > 0 && line[line.length - 1] === 13 ? line.subarray(0, line.length - 1) : line
+  return endsWithReturn(line) ? line.subarray(0, line.length - 1) : line
+}
+
+function endsWithReturn(line: Buffer): boolean {
+  return line.length > 0 && line[line.length - 1] === 13
 }
 
 function isBlank(line: Buffer): boolean {

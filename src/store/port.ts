@@ -67,7 +67,11 @@ export type Counters = {
   version: number
   /** Version numbers given so far; a number is never given again, also when its import was taken back. */
   versions: number
-  /** Users whose walk was computed or repaired so far. */
+  /**
+   * Users whose walk was computed or repaired so far, by each record once: the buyer whose edge changed its weight, the
+   * buyers of what was re-published, everybody with a live edge at a switch. Prototypes are not walked, and walking
+   * anew who was not in hot memory is no re-walk: the number does not depend on how much of it there is.
+   */
   rewalks: number
 }
 
@@ -89,6 +93,7 @@ export type QuarantinedRecord = {
 /** An erased user, by keyed hash: records below these watermarks are theirs of before, and stay blocked. */
 export type Tombstone = { readonly position: number; readonly watermarks: Readonly<Record<string, number>> }
 export type SinkCursor = { readonly next: number }
+export type NamedSinkCursor = SinkCursor & { readonly name: string }
 /** Bytes of an erased user still to be removed from the embedded log, below this offset. */
 export type Scrub = { readonly userId: string; readonly before: number }
 /** A version imported and not yet switched to; the id by which its shadow is built. */
@@ -128,7 +133,7 @@ export type StoreReader = {
   changes(from: number, limit: number): ChangeRow[]
   sinkCursor(name: string): SinkCursor | undefined
   /** The cursors of all sinks that ever took change rows. */
-  sinkCursors(): readonly SinkCursor[]
+  sinkCursors(): readonly NamedSinkCursor[]
   quarantinedRecords(from: number, limit: number): QuarantinedRecord[]
   quarantinedRecord(id: number): QuarantinedRecord | undefined
   tombstone(userId: string): Tombstone | undefined
@@ -155,8 +160,10 @@ export type StoreWriter = StoreReader & {
   dropPendingImport(): void
   /** Removes a user's row and id; their edges and labels are removed before, one by one. */
   removeUser(user: UserIndex): void
-  /** Remembers an event id as of `position`; true when it was already remembered within the horizon. */
-  seenBefore(eventId: EventId, position: number): boolean
+  /** Whether an event id is remembered at `position`: within the horizon before it. Asking changes nothing. */
+  seen(eventId: EventId, position: number): boolean
+  /** Remembers an event id that is not remembered yet as of `position`, which has no other. */
+  remember(eventId: EventId, position: number): void
   setWatermark(source: string, next: number): void
   addJournal(entry: JournalEntry): void
   addChange(userIndex: UserIndex, json: string): void
@@ -164,6 +171,8 @@ export type StoreWriter = StoreReader & {
   /** Drops change rows below `before`. */
   trimChanges(before: number): void
   setSinkCursor(name: string, cursor: SinkCursor): void
+  /** Forgets a sink, known or not: change rows wait for it no longer. */
+  dropSinkCursor(name: string): void
   addQuarantined(record: Omit<QuarantinedRecord, 'id'>): number
   updateQuarantined(record: QuarantinedRecord): void
   removeQuarantined(id: number): void

@@ -34,6 +34,9 @@ const commands = [
   'quarantine',
   'quarantine list',
   'quarantine replay',
+  'sinks',
+  'sinks list',
+  'sinks drop',
   'doctor',
   'config',
 ].map((command) => command.split(' '))

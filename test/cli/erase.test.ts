@@ -54,6 +54,21 @@ describe('erase', () => {
       assert.ok((await traces(dir, 'amy')).length > 0)
     }))
 
+  it('reaches records that nobody can read, whatever is in the id', () =>
+    withDirectory(async (dir) => {
+      const user = 'x : "y"'
+      const torn = (spaced: string) => `{"event_id":"e","user_id"${spaced}${JSON.stringify(user)},"product`
+      await succeed(['replay', '-', '--data', dir], { stdin: `${torn(':')}\n${torn(' : ')}\n${torn('')}\n` })
+      await succeed(['erase', user, '--data', dir])
+      const left = await lines<{ text: string }>(['quarantine', 'list', '--data', dir])
+      assert.deepEqual(
+        left.map(({ text }) => text),
+        [torn('')],
+        'no name of a user',
+      )
+      assert.equal(recordsOf(dir).filter((text) => text.startsWith('{"event_id"')).length, 1)
+    }))
+
   it('takes no record of another user, although a field of it says the same', () =>
     withDirectory(async (dir) => {
       const events = [

@@ -98,17 +98,40 @@ describe('prototypes import', () => {
         ['{"user_id":"a","personas":["A"]}\n{"user_id":"a","personas":["B"]}\n', /labelled twice/],
         ['{"user_id":"a","personas":["A","A"]}\n', /line 1: a persona is named twice/],
         ['{"user_id":"","personas":["A"]}\n', /line 1: user_id is empty/],
-        ['not JSON\n', /line 1: .*a line is/],
+        ['not JSON\n', /bad\.ndjson, line 1: .*a line is/],
+        [
+          Buffer.from('{"user_id":"a","personas":["A"]}\n{"user_id":"\xe9"}\n', 'latin1'),
+          /line 2: not valid UTF-8/,
+        ],
       ] as const) {
         writeFileSync(file, text)
-        const { code, stdout, stderr } = await run(['prototypes', 'import', file, '--data', data, '--json'])
-        assert.deepEqual([code, stdout], [2, ''])
-        assert.match(stderr, says)
-        assert.match(stderr, /^kindred: [^\n]+\n$/)
+        await refused(['prototypes', 'import', file, '--data', data, '--json'], says)
+      }
+      writeFileSync(file, '{"user_id":"a","personas":["A"]}\n\n{"user_id":"b","personas":["B"]}\n')
+      const set = join(dir, 'set.json')
+      for (const [text, says] of [
+        ['no JSON', /set\.json: .*a persona set is/],
+        ['{"personas":[{"name":"A"},{}]}', /set\.json, persona 2: it has no name; a persona set is/],
+        ['{"personas":[{"name":"A"}]}', /bad\.ndjson, line 3: user "b" is labelled "B"/],
+      ] as const) {
+        writeFileSync(set, text)
+        await refused(['prototypes', 'import', file, '--personas', set, '--data', data, '--json'], says)
+        await refused(
+          ['replay', '-', '--prototypes', file, '--personas', set, '--data', data, '--json'],
+          says,
+        )
       }
       assert.equal((await exportsIn(data)).counters.version, 1)
     }))
 })
+
+/** Ends with 2, nothing on stdout, and one line that says what is wrong. */
+async function refused(args: readonly string[], says: RegExp): Promise<void> {
+  const { code, stdout, stderr } = await run(args)
+  assert.deepEqual([code, stdout], [2, ''])
+  assert.match(stderr, says)
+  assert.match(stderr, /^kindred: [^\n]+\n$/)
+}
 
 function commandsIn(dir: string) {
   const data = join(dir, 'data')

@@ -28,6 +28,22 @@ export function dedupeCases(open: fx.OpenStore): void {
     }
   })
 
+  holds('remembers what it is told to, not what it is asked for', (store) => {
+    const [a, b] = [fx.eventId('a'), fx.eventId('b')]
+    store.transact((tx) => {
+      tx.count.position = 4
+      assert.deepEqual([tx.seen(a, 0), tx.seen(a, 1)], [false, false])
+      tx.remember(a, 1)
+      assert.deepEqual([tx.seen(b, 2), tx.seen(a, 2)], [false, true])
+      assert.equal(tx.seen(a, 3), true)
+      tx.remember(b, 3) // asked for before another one was
+    })
+    return (again) =>
+      fx.undone(again, (tx) => {
+        assert.deepEqual([tx.seen(a, 4), tx.seen(b, 4), tx.seen(fx.eventId('c'), 4)], [true, true, false])
+      })
+  })
+
   holds('sees what the same transaction remembered, and forgets what was undone', (store) => {
     store.transact((tx) => {
       assert.deepEqual([seenAt(tx, 'a', 0), seenAt(tx, 'a', 1)], [false, true])
@@ -166,8 +182,10 @@ class SeenModel {
   }
 }
 
-/** What a record does: asks at the next position, and passes it. */
+/** What a record that is applied does: asks at the next position, has its id remembered if it was not, and passes it. */
 function seenAt(tx: StoreWriter, id: string, position: number): boolean {
   tx.count.position = position + 1
-  return tx.seenBefore(fx.eventId(id), position)
+  const seen = tx.seen(fx.eventId(id), position)
+  if (!seen) tx.remember(fx.eventId(id), position)
+  return seen
 }

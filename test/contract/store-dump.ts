@@ -18,6 +18,7 @@ export function dumpOf(reader: StoreReader): Record<string, unknown> {
     journal: [...reader.journal()],
     changes: reader.changes(0, 1_000_000),
     sinkCursors: dumpedNames.map((name) => reader.sinkCursor(name)),
+    sinkCursorsAll: reader.sinkCursors().toSorted((a, b) => (a.name < b.name ? -1 : 1)),
     quarantined: reader
       .quarantinedRecords(0, 1_000_000)
       .map(({ bytes, ...rest }) => ({ ...rest, bytes: [...bytes] })),

@@ -74,7 +74,11 @@ const operations = {
   },
   dropPendingLabel: (tx, { a }) => tx.dropPendingLabel(nameOf(a)),
   dropPendingImport: (tx) => tx.dropPendingImport(),
-  seenBefore: (tx, { a }) => tx.seenBefore(fx.eventId(nameOf(a)), tx.count.position),
+  seen: (tx, { a }) => tx.seen(fx.eventId(nameOf(a)), tx.count.position),
+  remember(tx, { a }) {
+    const eventId = fx.eventId(nameOf(a))
+    if (!tx.seen(eventId, tx.count.position)) tx.remember(eventId, tx.count.position)
+  },
   setWatermark: (tx, { a, b }) => tx.setWatermark(nameOf(a), b),
   addJournal(tx, { a, b }) {
     const last = [...tx.journal()].at(-1)
@@ -85,6 +89,7 @@ const operations = {
   removeChangesOf: (tx, { a }) => tx.removeChangesOf((a % 5) as UserIndex),
   trimChanges: (tx, { a }) => tx.trimChanges(Math.max(0, tx.count.changes - (a % 10))),
   setSinkCursor: (tx, { a, b }) => tx.setSinkCursor(nameOf(a), { next: b }),
+  dropSinkCursor: (tx, { a }) => tx.dropSinkCursor(nameOf(a)),
   addQuarantined: (tx, { a, b }) => tx.addQuarantined(recordOf(a, b)),
   updateQuarantined(tx, { a, b, c }) {
     const record = pick(tx.quarantinedRecords(0, 100), a)
@@ -120,7 +125,7 @@ export type Batch = { readonly all: readonly Operation[]; readonly undo: boolean
 
 const argument = fc.nat({ max: 500 })
 const kinds = Object.keys(operations) as Kind[]
-const growing = ['addUser', 'addProduct', 'putEdge', 'putEdge', 'putUser', 'seenBefore', 'addChange'] as const
+const growing = ['addUser', 'addProduct', 'putEdge', 'putEdge', 'putUser', 'remember', 'addChange'] as const
 const operation = fc.record({
   kind: fc.oneof(fc.constantFrom(...kinds), fc.constantFrom(...growing)),
   a: argument,

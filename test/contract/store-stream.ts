@@ -44,6 +44,29 @@ function watermarkCases(open: fx.OpenStore): void {
       assert.equal(again.sinkCursor('constructor'), undefined)
     }
   })
+
+  holds('lists the sinks by name, and forgets one that is dropped', (store) => {
+    const byName = (reader: Store) => reader.sinkCursors().toSorted((a, b) => (a.name < b.name ? -1 : 1))
+    assert.deepEqual(byName(store), [])
+    store.transact((tx) => {
+      tx.setSinkCursor('b', { next: 2 })
+      tx.setSinkCursor('__proto__', { next: 1 })
+      tx.setSinkCursor('a', { next: 0 })
+      tx.dropSinkCursor('never there')
+    })
+    fx.undone(store, (tx) => tx.dropSinkCursor('a'))
+    store.transact((tx) => {
+      tx.dropSinkCursor('b')
+      assert.equal(tx.sinkCursor('b'), undefined)
+    })
+    return (again) => {
+      assert.deepEqual(byName(again), [
+        { name: '__proto__', next: 1 },
+        { name: 'a', next: 0 },
+      ])
+      assert.equal(again.sinkCursor('b'), undefined)
+    }
+  })
 }
 
 function journalCases(open: fx.OpenStore): void {

@@ -9,8 +9,15 @@ const policyArbitrary: fc.Arbitrary<DecisionPolicy> = fc
     k: fc.integer({ min: 1, max: 5 }),
     floor: fc.constantFrom(0, 0.08, 0.2),
     share: fc.constantFrom(0, 0.25, 1),
+    landingMassMin: fc.constantFrom(0.05, 0.05, 0),
   })
-  .map(({ k, floor, share }) => ({ k, floor, margin: floor * share, weightMin: 1000, landingMassMin: 0.05 }))
+  .map(({ k, floor, share, landingMassMin }) => ({
+    k,
+    floor,
+    margin: floor * share,
+    weightMin: 1000,
+    landingMassMin,
+  }))
 
 /** Scores with many ties and near ties, what was held before, and moves to try, each a share of the slack. */
 const caseArbitrary = fc.integer({ min: 1, max: 20 }).chain((personas) =>

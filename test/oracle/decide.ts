@@ -24,7 +24,8 @@ export function decide(options: {
 }): OracleAnswer {
   const { score, heldBefore, set, config } = options
   if (score.W < config.weightMin) return nothingKnown
-  if (landingMassOf(score) < config.landingMassMin) return nothingKnown
+  const z = landingMassOf(score)
+  if (z === 0 || z < config.landingMassMin) return nothingKnown // without mass there is no q
   const q = distributionOf(score)
   const held = descending(q).filter((persona, place) => {
     const rank = place + 1

@@ -41,9 +41,13 @@ describe('edges', () => {
 })
 
 describe('label shares', () => {
-  it('sum to 2^20 by largest remainder, ties to the one listed first', () => {
+  it('sum to 2^20 by largest remainder, ties to the persona that comes first', () => {
     // 2^20 / 3 = 349525.33: one unit is missing, and goes to the first listed, wherever its index is.
-    assert.deepEqual(labelShares(['b', 'c', 'a'], ['a', 'b', 'c']), [349525, 349526, 349525])
+    assert.deepEqual(labelShares(['b', 'c', 'a'], ['a', 'b', 'c']), [349526, 349525, 349525])
+    assert.deepEqual(
+      labelShares({ b: 10, a: 35, c: 55 }, ['a', 'b', 'c']),
+      labelShares({ b: 0.1, a: 0.35, c: 0.55 }, ['a', 'b', 'c']),
+    )
     // 734003.2 and 314572.8: the unit goes to the larger remainder.
     assert.deepEqual(labelShares({ a: 0.7, b: 0.3 }, ['a', 'b']), [734003, 314573])
     // Normalised first: .25 of 1.25 is a fifth, 209715.2, of 838860.8.

@@ -77,12 +77,17 @@ export function personaOrder(record: OracleImport): string[] {
   return [...names].sort((a, b) => (a < b ? -1 : 1))
 }
 
-/** Largest remainder: whole numbers of 2^-20 that sum to 2^20; ties to the one listed first. */
+/**
+ * Largest remainder: whole numbers of 2^-20 that sum to 2^20. Remainders that differ by less than a millionth or so (the
+ * rounding of 10:35:55 and .1:.35:.55 differs by as much) are a tie, which goes to the persona that comes first.
+ */
 export function labelShares(label: OracleLabelPersonas, personas: readonly string[]): number[] {
-  const entries = labelEntries(label)
+  const entries = labelEntries(label).sort(([a], [b]) => personas.indexOf(a) - personas.indexOf(b))
   const total = sumOf(entries.map(([, probability]) => probability))
   if (!(total > 0)) throw new Error('oracle: a label without any share')
-  const quotas = entries.map(([, probability]) => (probability / total) * shareUnit)
+  const quotas = entries.map(
+    ([, probability]) => Math.round((probability / total) * shareUnit * 2 ** 20) / 2 ** 20,
+  )
   const wholes = quotas.map((quota) => Math.floor(quota))
   const byRemainder = quotas
     .map((quota, place) => ({ place, remainder: quota - Math.floor(quota) }))

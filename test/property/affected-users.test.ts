@@ -51,6 +51,15 @@ describe('affected users', () => {
     assert.deepEqual(rewalks, [0, 1, 1, 0, 0, 0, 0])
   })
 
+  it('a new version re-walks whoever is no prototype and has a live edge; the same content nobody', async () => {
+    const first = labelled('alice')
+    const viewed = { ...buys('dan', 'tea'), type: 'view' as const }
+    const returned = { ...buys('eve', 'tea'), type: 'return' as const }
+    const records = [buys('alice', 'tea'), buys('bob', 'tea'), buys('bob', 'rye'), viewed, returned]
+    const rewalks = await rewalksOf([...records, first, first, labelled('bob', 'new'), labelled('zoe')])
+    assert.deepEqual(rewalks, [1, 1, 1, 1, 0, 2, 0, 2, 3])
+  })
+
   for (const { name, size, numRuns } of [
     { name: 'few users', size: undefined, numRuns: 100 },
     { name: 'a crowd', size: crowdSize, numRuns: 6 },
@@ -59,16 +68,21 @@ describe('affected users', () => {
       fc.assert(
         fc.asyncProperty(recordsArbitrary(size), settingsArbitrary, (records, config) => {
           let before: ReadonlyMap<string, string>
-          let prototypes: ReadonlySet<string>
+          let prototypes: OracleStream['set']['shares']
+          let content: string
           return driveSteps(
             records,
             { store: 'memory', config },
             {
               before: (rig, oracle) => {
                 before = hotScores(rig)
-                prototypes = new Set(oracle.set.shares.keys())
+                prototypes = oracle.set.shares
+                content = oracle.set.content
               },
-              after: (step) => checkRewalks(step, { before, prototypes }),
+              after(step) {
+                if (step.record.kind !== 'import') checkRewalks(step, { before, prototypes })
+                else checkSwitch(step, step.oracle.set.content === content)
+              },
             },
           )
         }),
@@ -76,11 +90,16 @@ describe('affected users', () => {
       ))
 })
 
+/** An import of new content walks everybody anew who is walked at all. */
+function checkSwitch({ rewalks, oracle }: Step, again: boolean): void {
+  const products = new Set([...oracle.edges.values()].flatMap((edges) => [...edges.keys()]))
+  assert.equal(rewalks, again ? 0 : buyersOf(oracle, products).size, 'walked anew by the new version')
+}
+
 function checkRewalks(
   { record, rewalks, outcome, oracle, rig, lines }: Step,
-  { before, prototypes }: { before: ReadonlyMap<string, string>; prototypes: ReadonlySet<string> },
+  { before, prototypes }: { before: ReadonlyMap<string, string>; prototypes: ReadonlyMap<string, unknown> },
 ): void {
-  if (record.kind === 'import') return
   const now = hotScores(rig)
   const moved = [...now].filter(([user, score]) => before.has(user) && before.get(user) !== score)
   for (const [user] of moved) assert.ok(outcome.rewalks.has(user), `${user} moved`)
@@ -90,7 +109,7 @@ function checkRewalks(
     assert.ok(outcome.rewalks.has((JSON.parse(line) as { user_id: string }).user_id), 'only they change')
   assert.ok(rewalks >= outcome.moved.size, `${rewalks} re-walked, ${outcome.moved.size} moved`)
   assert.ok(rewalks <= outcome.rewalks.size, `${rewalks} re-walked, ${outcome.rewalks.size} may be`)
-  const byPrototype = record.kind === 'erase' || prototypes.has(record.user_id)
+  const byPrototype = record.kind !== 'event' || prototypes.has(record.user_id)
   if (byPrototype)
     assert.equal(rewalks, buyersOf(oracle, outcome.published).size, 'buyers of what was published')
 }

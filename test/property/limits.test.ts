@@ -5,10 +5,18 @@ import { importOf } from '../../src/codec/prototypes.ts'
 import { netQuantityMax, personasMax, prototypesMax, userWeightMax } from '../../src/core/limits.ts'
 import { FatalError, UsageError } from '../../src/errors.ts'
 import { ensureCapacity, type Store } from '../../src/store/port.ts'
-import type { OracleEvent, OracleEventType } from '../oracle/model.ts'
+import type { OracleEvent, OracleEventType, OracleImport } from '../oracle/model.ts'
 import { randomRecords } from '../oracle/random-records.ts'
 import { drive, type Rig, withRig } from '../support/engine-harness.ts'
-import { type Bytes, batchOf, encodeRecords, eventBytes, recordAt } from '../support/engine-records.ts'
+import {
+  type Bytes,
+  batchOf,
+  controlBytes,
+  encodeRecords,
+  eventBytes,
+  importControl,
+  recordAt,
+} from '../support/engine-records.ts'
 import { hotScoreOf, viewOf } from '../support/engine-view.ts'
 import { replacing } from '../support/faults.ts'
 
@@ -23,8 +31,28 @@ describe('I7 bounds', () => {
       assert.deepEqual([applied, quarantined], [3, 1])
       assert.equal(weight(), userWeightMax - room + 1300)
       assert.match(rig.store.quarantinedRecords(0, 1)[0]!.cause, /as many products as one user can/)
-      assert.equal(process(rig, [event('hub', 'a', 'return'), event('hub', 'b')]).applied, 2)
+      const again = [event('hub', 'a', 'return'), event('hub', 'b')]
+      assert.equal(process(rig, again).applied, 2)
       assert.equal(weight(), userWeightMax - room + 1300)
+      const past = { ...events[0]!, product_id: 'd' } // an id that was applied, of what would not fit
+      assert.equal(process(rig, [past, ...again]).duplicates, 3, 'a duplicate at the limit is one')
+    })
+  })
+
+  it('I7 so is one of a prototype, who can become a user that is walked', () => {
+    const room = 1711
+    const wrap = (store: Store) => withEdgesElsewhere(store, 'hub', userWeightMax - room)
+    return withRig({ store: 'memory', wrap }, (rig) => {
+      const label = (user_id: string) => ({ user_id, personas: ['persona'] })
+      makePrototypes(rig, [label('hub'), label('ann')])
+      const events = [event('hub', 'a'), event('hub', 'b'), event('hub', 'c', 'view'), event('ann', 'b')]
+      const { applied, quarantined } = process(rig, events)
+      assert.deepEqual([applied, quarantined], [3, 1])
+      assert.equal(process(rig, [event('hub', 'a', 'return'), event('hub', 'b')]).applied, 2)
+      makePrototypes(rig, [label('ann')])
+      const row = rig.store.user(rig.store.userIndexOf('hub')!)
+      assert.deepEqual([row?.status, row?.weight], ['unknown', userWeightMax - room + 1300])
+      assert.equal(process(rig, [event('hub', 'd')]).quarantined, 1, 'walked, it has the same room')
     })
   })
 
@@ -53,6 +81,19 @@ describe('I7 bounds', () => {
         const edge = Object.values(viewOf(rig.store).users.get('ann')!.edges)[0] as { net: number }
         assert.equal(edge.net, sign * netQuantityMax)
       }))
+
+  it('I7 a duplicate at a limit is a duplicate: it changes nothing, quarantine included', () =>
+    withRig({ store: 'memory' }, (rig) => {
+      process(rig, [event('ann', 'tea')])
+      rig.store.transact((tx) => {
+        const [user, product] = [tx.userIndexOf('ann')!, tx.productIndexOf('tea')!]
+        tx.putEdge(user, product, { ...tx.edge(user, product)!, net: netQuantityMax - 5 }, 1000)
+      })
+      const fits = event('ann', 'tea', 'purchase', 5)
+      assert.equal(process(rig, [fits]).applied, 1)
+      const { duplicates, quarantined } = process(rig, [fits])
+      assert.deepEqual({ duplicates, quarantined }, { duplicates: 1, quarantined: 0 })
+    }))
 
   it('I7 quarantine past its limit stops with a FatalError and applies nothing of the batch', () =>
     withRig({ store: 'lmdb', config: { quarantineMax: 3 } }, (rig) => {
@@ -110,6 +151,16 @@ function process(rig: Rig, records: readonly (OracleEvent | Bytes)[]) {
   return rig.process({ source: 'log', records: batch, next: from + batch.length })
 }
 
+/** Imports the labels and switches to them. */
+function makePrototypes(rig: Rig, labels: OracleImport['labels']): void {
+  const version = rig.store.counters().versions + 1
+  process(rig, [
+    controlBytes(importControl({ kind: 'import', labels })),
+    controlBytes({ kind: 'switch', version }),
+  ])
+  assert.equal(rig.store.counters().version, version)
+}
+
 /** The store as if `userId` had edges of `weight` in all to products that nobody else knows. */
 function withEdgesElsewhere(store: Store, userId: string, weight: number): Store {
   const largest = 2 ** 16 - 1
@@ -127,6 +178,10 @@ function withEdgesElsewhere(store: Store, userId: string, weight: number): Store
               into.weights.fill(largest, into.length, into.length + entries)
               into.length += entries
               into.weights[into.length - 1] = weight - (entries - 1) * largest
+            },
+            userDegree(user) {
+              const elsewhere = tx.userIndexOf(userId) === user ? Math.ceil(weight / 1000) : 0
+              return tx.userDegree(user) + elsewhere
             },
           }),
         ),

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import { Readable } from 'node:stream'
 import { describe, it } from 'node:test'
 import fc from 'fast-check'
+import { csvFields } from '../../src/codec/csv.ts'
 import { fileChunks } from '../../src/source/file-lines.ts'
 import { csvOf, eventOf, purchases } from '../support/events.ts'
 
@@ -47,6 +48,40 @@ describe('the lines of a file', () => {
     assert.deepEqual(linesOf(found), [1, 4, 6])
     assert.deepEqual(textsOf(await readAll('')), [])
     assert.deepEqual(textsOf(await readAll('\n\n')), [])
+  })
+
+  it('of CSV may hold line ends in quoted fields: a record has the number of its first line', async () => {
+    const text = `${header}\n1,u,p,view,2025-01-01,plain\n2,u,p,view,2025-01-01,"two\r\nlines\n"\n\n3,u,p,view,2025-01-01,x`
+    const found = await readAll(text)
+    assert.deepEqual(linesOf(found), [2, 3, 7])
+    assert.equal(textsOf(found)[1], '2,u,p,view,2025-01-01,"two\r\nlines\n"')
+    assert.ok(found.records.every(({ kind }) => kind === 'csv'))
+  })
+
+  it('of CSV keep their bytes exactly, but for the line end, whatever a quoted field holds', () => {
+    const bit = fc.constantFrom('\r\n', '\n', '\r', '"', ',', 'a', ' ', '\r\n\r\n', 'é')
+    const title = fc.array(bit, { maxLength: 8 }).map((bits) => bits.join(''))
+    return fc.assert(
+      fc.asyncProperty(
+        fc.array(title, { minLength: 1, maxLength: 6 }),
+        fc.constantFrom('\n', '\r\n'),
+        fc.integer({ min: 1, max: 9 }),
+        async (titles, end, pieces) => {
+          const rows = titles.map((text, n) => `e${n},u,p,view,2025-01-01,"${text.replaceAll('"', '""')}"`)
+          const found = await readAll([header, ...rows].map((row) => row + end).join(''), { pieces })
+          assert.deepEqual(textsOf(found), rows)
+          assert.deepEqual(
+            textsOf(found).map((text) => csvFields(text)?.[5]),
+            titles,
+          )
+        },
+      ),
+    )
+  })
+
+  it('of CSV whose last quoted field does not end are kept to the end of the file', async () => {
+    const found = await readAll(`${header}\r\n1,u,p,view,2025-01-01,"a\r\nb\r\n`)
+    assert.deepEqual(textsOf(found), ['1,u,p,view,2025-01-01,"a\r\nb'])
   })
 
   it('are cut alike however the bytes arrive', async () => {

@@ -37,7 +37,7 @@ function roomOf(path: string): string {
 const allowed: Record<string, readonly string[]> = {
   core: [],
   errors: [],
-  config: ['errors'],
+  config: ['core', 'errors'],
   codec: ['core', 'errors'],
   lmdb: ['errors'],
   demo: [],

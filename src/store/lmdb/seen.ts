@@ -12,8 +12,9 @@ export class SeenIds {
   readonly #table: EditedTable
   readonly #horizon: number
   readonly #key: Uint32Array
-  /** Hash of the event id asked for. */
+  /** Hash of the event id asked for last: remembering it after asking costs no second one. */
   readonly #digest = new Uint32Array(hashBytes / 4)
+  #digested: string | undefined
   /** Open addressing: fingerprint (never 0; 0 is an empty place) and low 32 bits of the position of each remembered id. */
   #prints = new Uint32Array(0)
   #positions = new Uint32Array(0)
@@ -48,19 +49,20 @@ export class SeenIds {
     this.#loaded = false
   }
 
-  /** True when `eventId` was remembered within the horizon; else remembers it at `position`. */
-  seenBefore(eventId: string, position: number): boolean {
+  /** Whether `eventId` was remembered within the horizon before `position`. */
+  seen(eventId: string, position: number): boolean {
     if (!this.#loaded) this.load(position)
-    const digest = this.#digest
-    sipHash128(eventId, this.#key, digest)
-    if (digest[0] === 0) digest[0] = 1 // 0 marks a position without an id
-    const print = digest[0]!
-    if (this.#find(print, position)) return true
-    this.#insert(print, position)
+    return this.#find(this.#digestOf(eventId)[0]!, position)
+  }
+
+  /** Remembers `eventId` at `position`. */
+  remember(eventId: string, position: number): void {
+    if (!this.#loaded) this.load(position)
+    const digest = this.#digestOf(eventId)
+    this.#insert(digest[0]!, position)
     const slot = position % blockPositions
     const block = this.#table.edit(Math.floor(position / blockPositions), (slot + 1) * hashBytes)
     for (let i = 0; i < digest.length; i++) block.bytes.writeUInt32LE(digest[i]!, slot * hashBytes + i * 4)
-    return false
   }
 
   /** Drops blocks that lie wholly behind the horizon. */
@@ -68,6 +70,15 @@ export class SeenIds {
     const end = this.#firstBlock(position)
     if (end === 0) return
     for (const key of [...this.#table.storedKeys(0, end)].slice(0, blockPositions)) this.#table.remove(key)
+  }
+
+  #digestOf(eventId: string): Uint32Array {
+    const digest = this.#digest
+    if (eventId === this.#digested) return digest
+    sipHash128(eventId, this.#key, digest)
+    if (digest[0] === 0) digest[0] = 1 // 0 marks a position without an id
+    this.#digested = eventId
+    return digest
   }
 
   #firstBlock(position: number): number {

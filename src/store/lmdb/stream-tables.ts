@@ -7,7 +7,8 @@ import type { SeenIds } from './seen.ts'
 import type { TransactionState } from './transaction.ts'
 
 type StreamMethods =
-  | 'seenBefore'
+  | 'seen'
+  | 'remember'
   | 'watermark'
   | 'watermarks'
   | 'setWatermark'
@@ -20,14 +21,19 @@ type StreamMethods =
   | 'sinkCursor'
   | 'sinkCursors'
   | 'setSinkCursor'
+  | 'dropSinkCursor'
 
 export function streamTables(
   environment: Environment,
   { state, seen }: { state: TransactionState; seen: SeenIds },
 ): Pick<port.StoreWriter, StreamMethods> {
   return {
-    seenBefore(eventId: EventId, position: number): boolean {
-      return seen.seenBefore(eventId, position)
+    seen(eventId: EventId, position: number): boolean {
+      return seen.seen(eventId, position)
+    },
+
+    remember(eventId: EventId, position: number): void {
+      seen.remember(eventId, position)
     },
 
     watermark(source: string): number {
@@ -99,13 +105,20 @@ export function streamTables(
       return bytes && parseJson(bytes)
     },
 
-    sinkCursors(): readonly port.SinkCursor[] {
+    sinkCursors(): readonly port.NamedSinkCursor[] {
       const { sinks } = environment.named
-      return [...sinks.keys('')].map((name) => parseJson<port.SinkCursor>(sinks.get(name)!))
+      return [...sinks.keys('')].map((name) => ({
+        name,
+        ...parseJson<port.SinkCursor>(sinks.get(name)!),
+      }))
     },
 
     setSinkCursor(name: string, cursor: port.SinkCursor): void {
       environment.named.sinks.put(name, Buffer.from(JSON.stringify(cursor)))
+    },
+
+    dropSinkCursor(name: string): void {
+      environment.named.sinks.remove(name)
     },
   }
 }

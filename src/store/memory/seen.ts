@@ -11,12 +11,14 @@ export class SeenIds {
     this.#horizon = horizon
   }
 
-  seenBefore(eventId: string, position: number): boolean {
+  seen(eventId: string, position: number): boolean {
     const remembered = this.#positions.get(eventId)
-    if (remembered !== undefined && position - remembered <= this.#horizon) return true
+    return remembered !== undefined && position - remembered <= this.#horizon
+  }
+
+  remember(eventId: string, position: number): void {
     this.#forget(position)
     this.#undo.set(this.#positions, eventId, position)
-    return false
   }
 
   /** Drops ids from the front, where the oldest are, up to one that `position` still has within its horizon. */

@@ -9,13 +9,15 @@ export function streamPart(state: MemoryState, { dedupeHorizon }: { dedupeHorizo
   const watermarks = new Map<string, number>()
   const cursors = new Map<string, SinkCursor>()
   return {
-    seenBefore: (eventId, position) => seen.seenBefore(eventId, position),
+    seen: (eventId, position) => seen.seen(eventId, position),
+    remember: (eventId, position) => seen.remember(eventId, position),
     watermark: (source) => watermarks.get(source) ?? 0,
     watermarks: () => Object.fromEntries(watermarks),
     setWatermark: (source, next) => undo.set(watermarks, source, next),
     sinkCursor: (name) => cursors.get(name),
-    sinkCursors: () => [...cursors.values()],
+    sinkCursors: () => Array.from(cursors, ([name, cursor]) => ({ name, ...cursor })),
     setSinkCursor: (name, cursor) => undo.set(cursors, name, Object.freeze({ ...cursor })),
+    dropSinkCursor: (name) => undo.set(cursors, name, undefined),
     ...journalPart(undo),
     ...changesPart(state),
   } satisfies Partial<StoreWriter>

@@ -5,7 +5,7 @@ import { open } from 'lmdb'
 import { importOf } from '../../src/codec/prototypes.ts'
 import { configFrom } from '../../src/config.ts'
 import { openProfiler, type Profiler } from '../../src/profiler.ts'
-import type { BlockInput } from '../../src/source/log-block.ts'
+import { decodeBlock, type EncodedBlock } from '../../src/source/log-block.ts'
 import type { StoreReader } from '../../src/store/port.ts'
 import {
   anonymousMb,
@@ -20,8 +20,8 @@ import {
 
 const rounds = 3
 /** Records that are appended to the log in one transaction, and records the log may be ahead. */
-const appendRecords = 2048
-const aheadRecordsMax = 4096
+const appendRecords = 8192
+const aheadRecordsMax = 8192
 const floorRowBytes = 200
 
 export async function ingestBench({ tiny, report }: BenchOptions): Promise<BenchResult> {
@@ -82,9 +82,12 @@ async function runFloor(
   }
   const lines: string[] = []
   for await (const { blocks } of sequence.chunks())
-    for (const { records } of blocks)
-      for (const record of records) {
-        lines.push(Buffer.from(record).toString('utf8'))
+    for (const { bytes } of blocks)
+      for (const { text } of decodeBlock(Buffer.from(bytes.buffer as ArrayBuffer), {
+        first: 0,
+        logName: '',
+      })) {
+        lines.push(text)
         if (lines.length === batchSize) await apply(lines.splice(0))
       }
   await apply(lines)
@@ -105,7 +108,7 @@ async function runPipeline(sequence: Sequence, dir: string) {
   let peakMb = anonymousMb()
   const started = performance.now()
   for await (const blocks of appendsOf(sequence)) {
-    log.append(blocks)
+    log.appendEncoded(blocks)
     while (log.end - consumer.watermark >= aheadRecordsMax) await consumer.step()
     peakMb = Math.max(peakMb, anonymousMb())
   }
@@ -125,12 +128,12 @@ async function runPipeline(sequence: Sequence, dir: string) {
 }
 
 /** Blocks for one append each: fewer commits of the log than chunks of the file. */
-async function* appendsOf(sequence: Sequence): AsyncGenerator<BlockInput[]> {
-  let waiting: BlockInput[] = []
+async function* appendsOf(sequence: Sequence): AsyncGenerator<EncodedBlock[]> {
+  let waiting: EncodedBlock[] = []
   let records = 0
   for await (const { blocks } of sequence.chunks()) {
     waiting.push(...blocks)
-    records += blocks.reduce((sum, block) => sum + block.records.length, 0)
+    records += blocks.reduce((sum, block) => sum + block.count, 0)
     if (records < appendRecords) continue
     yield waiting
     waiting = []

@@ -8,8 +8,7 @@ import { Readable } from 'node:stream'
 import { gunzipSync } from 'node:zlib'
 import { type LabelLine, parseLabels } from '../../src/codec/prototypes.ts'
 import { generateShop } from '../../src/demo/shop.ts'
-import { fileChunks } from '../../src/source/file-lines.ts'
-import type { BlockInput } from '../../src/source/log-block.ts'
+import { type EncodedChunk, encodedChunks, readAhead } from '../../src/source/read-ahead.ts'
 
 /** What a benchmark measured, fields in snake_case. */
 export type BenchResult = Readonly<Record<string, unknown>>
@@ -25,7 +24,7 @@ const shoppers = 20_000
 export type Sequence = {
   readonly name: string
   readonly labels: readonly LabelLine[]
-  chunks(): AsyncIterable<{ readonly blocks: readonly BlockInput[]; readonly nextLine: number }>
+  chunks(): AsyncIterable<EncodedChunk>
 }
 
 /** The year of Online Retail where it is at hand and asked for; else a synthetic shop of a fixed seed. */
@@ -37,7 +36,7 @@ export function eventSequence({ tiny }: { tiny: boolean }): Sequence {
   return {
     name: 'online-retail',
     labels: parseLabels(text, labels).filter((_, i) => i % prototypesEvery === 0),
-    chunks: () => fileChunks(file, { source: 'file:online-retail' }),
+    chunks: () => readAhead({ path: file, source: 'file:online-retail', fromLine: 0 }),
   }
 }
 
@@ -49,7 +48,7 @@ function shopSequence(count: number): Sequence {
     name: 'synthetic shop',
     labels: parseLabels(labels, 'synthetic shop'),
     chunks: () =>
-      fileChunks('shop', { source: 'file:shop', input: Readable.from([Buffer.from(lines.join(''))]) }),
+      encodedChunks('shop', { source: 'file:shop', input: Readable.from([Buffer.from(lines.join(''))]) }),
   }
 }
 

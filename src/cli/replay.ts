@@ -8,15 +8,17 @@ import type { PrototypeImport } from '../core/event.ts'
 import { InvalidRecordError, LockedError, UsageError } from '../errors.ts'
 import { openProfiler, type Profiler } from '../profiler.ts'
 import { openChangeFile } from '../sink/change-file.ts'
-import { type FileChunk, fileChunks, fileSourceName } from '../source/file-lines.ts'
+import { fileSourceName } from '../source/file-lines.ts'
+import { decodeBlock } from '../source/log-block.ts'
+import { type EncodedChunk, encodedChunks, readAhead } from '../source/read-ahead.ts'
 import type { Counters } from '../store/port.ts'
 import { configOf, type DataOptions, withData } from './context.ts'
 import { bar, grouped, Progress, print, printJson, table } from './output.ts'
 import { readImport } from './read-import.ts'
 
 /** Records read ahead of the batch being applied, in batches. */
-const aheadBatches = 2
-const chunksPerAppend = 4
+const aheadBatches = 8
+const chunksPerAppend = 16
 /** Chunks looked through for the first event, which dates the prototypes. */
 const chunksSearched = 64
 
@@ -134,11 +136,10 @@ async function replayFile(
   const isStream = isStdin || isPipe(file) // read once: no name by content, nothing to resume
   const source = isStream ? undefined : await fileSourceName(file)
   const state = source === undefined ? { next: 0, finished: false } : log.producer(source)
-  const chunks = fileChunks(isStdin ? 'stdin' : file, {
-    ...(source === undefined ? {} : { source }),
-    ...(isStdin ? { input: process.stdin } : {}),
-    fromLine: state.next,
-  })
+  const chunks =
+    source === undefined
+      ? encodedChunks(isStdin ? 'stdin' : file, isStdin ? { input: process.stdin } : {})
+      : readAhead({ path: file, source, fromLine: state.next })
   if (state.finished) {
     if (set !== undefined) await importFirst(profiler, set, undefined)
     return
@@ -146,14 +147,14 @@ async function replayFile(
   const size = isStream ? 0 : statSync(file).size
   const progress = new Progress()
   const started = performance.now()
-  let waiting: FileChunk[] = []
+  let waiting: EncodedChunk[] = []
   let line = state.next
   let imported = set === undefined
   const append = (finished: boolean) => {
     const blocks = waiting.flatMap(({ blocks }) => blocks)
     line = waiting.at(-1)?.nextLine ?? line
     waiting = []
-    log.append(blocks, source === undefined ? undefined : { name: source, next: line, finished })
+    log.appendEncoded(blocks, source === undefined ? undefined : { name: source, next: line, finished })
   }
   try {
     for await (const chunk of chunks) {
@@ -195,11 +196,14 @@ async function importFirst(
 }
 
 /** Time of the first event in a chunk, ms; undefined when none of its records is one. */
-function firstTs(chunk: FileChunk): number | undefined {
-  for (const { format, records } of chunk.blocks)
-    for (const record of records) {
+function firstTs({ blocks }: EncodedChunk): number | undefined {
+  for (const { bytes } of blocks)
+    for (const { text, format } of decodeBlock(Buffer.from(bytes.buffer as ArrayBuffer), {
+      first: 0,
+      logName: '',
+    })) {
       try {
-        return decodeEvent(Buffer.from(record).toString('utf8'), format).ts
+        return decodeEvent(text, format).ts
       } catch (error) {
         if (!(error instanceof InvalidRecordError)) throw error // the pipeline quarantines it
       }

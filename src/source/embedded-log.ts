@@ -4,7 +4,14 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { Database, RootDatabase } from 'lmdb'
 import type { ControlRecord } from '../core/event.ts'
 import { mapUseOf, writeFailure } from '../lmdb/open.ts'
-import { type BlockInput, blockCount, decodeBlock, encodeBlock, scrubBlock } from './log-block.ts'
+import {
+  type BlockInput,
+  blockCount,
+  decodeBlock,
+  type EncodedBlock,
+  encodedBlock,
+  scrubBlock,
+} from './log-block.ts'
 import type { RecordBatch, Source, SourceRecord } from './port.ts'
 
 /** The log's name in watermarks and causes. */
@@ -45,13 +52,18 @@ export class EmbeddedLog implements Source {
 
   /** Appends whole: records and the producer's mark in one transaction. Durable once `flushed` resolves. */
   append(blocks: readonly BlockInput[], mark?: ProducerMark): { first: number; next: number } {
+    return this.appendEncoded(blocks.map(encodedBlock), mark)
+  }
+
+  /** Appends blocks that are encoded already. */
+  appendEncoded(blocks: readonly EncodedBlock[], mark?: ProducerMark): { first: number; next: number } {
     return this.#write(() => {
       const first = this.end
       let next = first
       for (const block of blocks) {
-        if (block.records.length === 0) continue
-        this.#tables.blocks.put(next, encodeBlock(block))
-        next += block.records.length
+        if (block.count === 0) continue
+        this.#tables.blocks.put(next, Buffer.from(block.bytes.buffer as ArrayBuffer))
+        next += block.count
       }
       this.#setNumber('end', next)
       if (mark !== undefined) {

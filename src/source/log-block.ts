@@ -11,6 +11,13 @@ export type BlockInput = {
   readonly refOffsets?: readonly number[]
 }
 
+/** A block as the log stores it, and the number of its records. Its bytes are the whole of their buffer. */
+export type EncodedBlock = { readonly bytes: Uint8Array; readonly count: number }
+
+export function encodedBlock(block: BlockInput): EncodedBlock {
+  return { bytes: encodeBlock(block), count: block.records.length }
+}
+
 type Header = { readonly format: RecordFormat; readonly source?: string; readonly erased?: readonly number[] }
 
 /** u32 header length, header JSON, u32 count, count × (f64 ref offset, u32 end of the record's bytes), bytes. */
@@ -25,7 +32,7 @@ export function encodeBlock(
   }
   const json = Buffer.from(JSON.stringify(header))
   const payload = records.reduce((sum, record) => sum + record.length, 0)
-  const block = Buffer.allocUnsafe(8 + json.length + records.length * 12 + payload)
+  const block = Buffer.allocUnsafeSlow(8 + json.length + records.length * 12 + payload)
   block.writeUInt32LE(json.length, 0)
   json.copy(block, 4)
   let at = 4 + json.length

@@ -39,13 +39,32 @@ export function decideHeld(
   held: { readonly values: Uint8Array; readonly offset: number },
   { policy, carried }: { policy: DecisionPolicy; carried: Uint8Array },
 ): number {
+  return holdRanked(score, held, { policy, carried, ranks: rankFor(score, policy, carried.length) })
+}
+
+/** `decideHeld`, and the `decisionSlack` of what it decided, of one ranking. */
+export function decideWithSlack(
+  score: Row,
+  held: { readonly values: Uint8Array; readonly offset: number },
+  options: { policy: DecisionPolicy; carried: Uint8Array; weight: number },
+): { primary: number; slack: number } {
+  const { policy, carried, weight } = options
+  const ranks = rankFor(score, policy, carried.length)
+  const primary = holdRanked(score, held, { policy, carried, ranks })
+  return { primary, slack: slackOf(score, held, { policy, carried, weight, ranks }) }
+}
+
+function holdRanked(
+  score: Row,
+  held: { readonly values: Uint8Array; readonly offset: number },
+  { policy, carried, ranks }: { policy: DecisionPolicy; carried: Uint8Array; ranks: number },
+): number {
   const personas = carried.length
   const total = scoreTotal(score, personas)
   const leave = policy.floor - policy.margin
-  const ranks = rankTop(score, { personas, most: policy.k + 1, least: leave * total * underestimate })
   for (let c = 0; c < personas; c++) held.values[held.offset + c]! *= 2 // 2: held before, not yet confirmed
   let primary = -1
-  for (let rank = 1; rank <= ranks; rank++) {
+  for (let rank = 1; rank <= ranks && rank <= policy.k + 1; rank++) {
     const c = top[rank - 1]!
     const q = score.values[score.offset + c]! / total
     const at = held.offset + c
@@ -66,11 +85,29 @@ export function decideHeld(
 export function decisionSlack(
   score: Row,
   held: { readonly values: Uint8Array; readonly offset: number },
-  { policy, carried, weight }: { policy: DecisionPolicy; carried: Uint8Array; weight: number },
+  options: { policy: DecisionPolicy; carried: Uint8Array; weight: number },
+): number {
+  const { policy, carried, weight } = options
+  return slackOf(score, held, {
+    policy,
+    carried,
+    weight,
+    ranks: rankFor(score, policy, carried.length),
+  })
+}
+
+function slackOf(
+  score: Row,
+  held: { readonly values: Uint8Array; readonly offset: number },
+  {
+    policy,
+    carried,
+    weight,
+    ranks,
+  }: { policy: DecisionPolicy; carried: Uint8Array; weight: number; ranks: number },
 ): number {
   const personas = carried.length
   const total = scoreTotal(score, personas)
-  const ranks = rankTop(score, { personas, most: policy.k + 2, least: 0 })
   const valueAt = (rank: number) =>
     rank > ranks ? Number.NEGATIVE_INFINITY : score.values[score.offset + top[rank - 1]!]!
   const lastToEnter = valueAt(policy.k)
@@ -97,17 +134,14 @@ const underestimate = 1 - 1e-9
 /** Indices ranked by the latest call: ranks are small numbers, the array is made once. */
 const top = new Int32Array(64)
 
-/** The indices of the `most` greatest scores of at least `least` into `top`, best first, ties to the lower index. */
-function rankTop(
-  score: Row,
-  { personas, most, least }: { personas: number; most: number; least: number },
-): number {
+/** The indices of the k + 2 greatest scores into `top`, best first, ties to the lower index: all that a decision reads. */
+function rankFor(score: Row, { k }: DecisionPolicy, personas: number): number {
+  const most = k + 2
   const s = score.values
   const a = score.offset
   let count = 0
   for (let c = 0; c < personas; c++) {
     const value = s[a + c]!
-    if (value < least) continue
     let at = count
     while (at > 0 && s[a + top[at - 1]!]! < value) at--
     if (at >= most) continue

@@ -151,9 +151,10 @@ function productOf(
   event: ShopEvent,
 ): ProductIndex {
   const { productId, title, category } = event
-  const before = known === undefined ? undefined : (titles.get(known) ?? tx.product(known))
+  const remembered = known === undefined ? undefined : titles.get(known)
+  const before = known === undefined ? undefined : (remembered ?? tx.product(known))
   if (before !== undefined && same(before, event)) {
-    if (!titles.has(known!)) remember(titles, known!, before)
+    if (remembered === undefined) remember(titles, known!, before)
     return known!
   }
   const row = { productId, title: title ?? before?.title, category: category ?? before?.category }

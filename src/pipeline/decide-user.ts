@@ -10,7 +10,7 @@ import {
 import { edgeWeightMaxOf } from '../core/edge.ts'
 import type { ProductIndex, UserIndex } from '../core/ids.ts'
 import { evidenceEdgesMax, evidenceProductsMax } from '../core/limits.ts'
-import { decideHeld, decisionSlack, landed, type Status } from '../core/persona.ts'
+import { decideHeld, decideWithSlack, landed, type Status } from '../core/persona.ts'
 import { rngFor } from '../core/rng.ts'
 import { type Snapshot, sampleLongerWalks, type WalkGraph } from '../core/sampled-walk.ts'
 import { scoreTotal } from '../core/walk.ts'
@@ -87,12 +87,13 @@ function settle(run: Run, slot: number, { cause, touch }: { cause: RecordCause; 
   const walked = { weight, personas }
   if (weight >= policy.decision.weightMin && landed(score, walked, policy.decision)) {
     users.sampled[slot] = undefined
-    users.primary[slot] = decide(run)
-    users.slack[slot] = decisionSlack(score, held, {
+    const { primary, slack } = decideWithSlack(score, held, {
       policy: policy.decision,
       carried: active.carried,
       weight,
     })
+    users.primary[slot] = primary
+    users.slack[slot] = slack
     return 'inferred'
   }
   if (touch === 're-walk' && users.sampled[slot] !== undefined) return 'inferred' // the snapshot stands
@@ -202,7 +203,10 @@ function evidenceFor(run: Run, slot: number, entered: readonly PersonaProbabilit
     const last = found[evidenceProductsMax - 1]
     if (last === undefined || contribution >= last.contribution) keepTop(found, { product, contribution })
   }
-  const named = found.map(({ product, contribution }) => ({ ...tx.product(product)!, contribution }))
+  const named = found.map(({ product, contribution }) => {
+    const { productId, title } = engine.titles.get(product) ?? tx.product(product)!
+    return { productId, title, contribution }
+  })
   return topEvidence(named, { total, productsMax: evidenceProductsMax }).map((entry) => ({
     ...entry,
     share: rounded(entry.share),

@@ -1,6 +1,7 @@
 // Blocks of the embedded log: many records in one value, so that appending and reading cost little a record.
 import { isAscii, isUtf8 } from 'node:buffer'
 import type { RecordFormat } from '../codec/event.ts'
+import type { RecordRef } from '../core/event.ts'
 import type { SourceRecord } from './port.ts'
 
 /** Records to append: `source` and `refOffsets` say where they came from; without, the log itself is their source. */
@@ -69,18 +70,54 @@ export function decodeBlock(
   for (let i = 0; i < count; i++) {
     const end = payload + block.readUInt32LE(entries + i * 12 + 8)
     const refOffset = block.readDoubleLE(entries + i * 12)
-    const from = start
-    records.push({
-      offset: first + i,
-      ref: { source: header.source ?? logName, offset: refOffset >= 0 ? refOffset : first + i },
-      format: erased.has(i) ? { kind: 'erased' } : header.format,
-      text: block.toString(allAscii ? 'latin1' : 'utf8', from, end),
-      wellFormed: allWellFormed || isUtf8(block.subarray(from, end)),
-      bytes: () => Buffer.from(block.subarray(from, end)),
-    })
+    const offset = first + i
+    records.push(
+      new LogRecord(
+        block,
+        { from: start, to: end },
+        {
+          offset,
+          ref: { source: header.source ?? logName, offset: refOffset >= 0 ? refOffset : offset },
+          format: erased.has(i) ? { kind: 'erased' } : header.format,
+          text: block.toString(allAscii ? 'latin1' : 'utf8', start, end),
+          wellFormed: allWellFormed || isUtf8(block.subarray(start, end)),
+        },
+      ),
+    )
     start = end
   }
   return records
+}
+
+/** A record of a block, whose bytes are copied only when they are asked for. */
+class LogRecord implements SourceRecord {
+  readonly offset: number
+  readonly ref: RecordRef
+  readonly format: RecordFormat
+  readonly text: string
+  readonly wellFormed: boolean
+  readonly #block: Buffer
+  readonly #from: number
+  readonly #to: number
+
+  constructor(
+    block: Buffer,
+    { from, to }: { from: number; to: number },
+    { offset, ref, format, text, wellFormed }: Omit<SourceRecord, 'bytes'>,
+  ) {
+    this.offset = offset
+    this.ref = ref
+    this.format = format
+    this.text = text
+    this.wellFormed = wellFormed
+    this.#block = block
+    this.#from = from
+    this.#to = to
+  }
+
+  bytes(): Uint8Array {
+    return Buffer.from(this.#block.subarray(this.#from, this.#to))
+  }
 }
 
 /** The number of records of a block, without decoding them. */

@@ -30,7 +30,10 @@ export async function* encodedChunks(
 
 /** What `fileChunks` gives for a file, read ahead by at most `chunksAheadMax` chunks. Throws what it throws. */
 export async function* readAhead(input: ReadAheadInput): AsyncGenerator<EncodedChunk> {
-  const worker = new Worker(new URL('./read-ahead-thread.js', import.meta.url), { workerData: input })
+  const worker = new Worker(new URL('./read-ahead-thread.js', import.meta.url), {
+    workerData: input,
+    resourceLimits: { maxYoungGenerationSizeMb: 8 },
+  })
   const arrived: ReadAheadMessage[] = []
   let wake = () => {}
   const arrive = (message: ReadAheadMessage) => {

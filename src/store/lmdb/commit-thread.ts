@@ -16,14 +16,14 @@ function reply(message: CommitReply): void {
   parentPort!.postMessage(message)
 }
 
-parentPort!.on('message', async (message: readonly PackedChanges[] | 'close') => {
+parentPort!.on('message', async (message: PackedChanges | 'close') => {
   if (message === 'close') {
     parentPort!.close()
     await env.close()
     return
   }
   try {
-    env.transactionSync(() => applyChanges(env, tables, message.map(unpack)))
+    env.transactionSync(() => applyChanges(env, tables, unpack(message)))
     reply({})
   } catch (error) {
     const { message: text, code } = error as Error & { code?: unknown }

@@ -6,6 +6,9 @@ import type { Database, RootDatabase } from 'lmdb'
 import { openNamed, openNumbered, writeFailure } from '../../lmdb/open.ts'
 import type { Key, TableChanges } from './table.ts'
 
+/** The thread's short-lived memory: a transaction at a time. */
+const threadYoungMb = 8
+
 export type Committer = {
   /** Commits the changes after all earlier ones; what it resolves to is on disk. Errors reject, saying what to do. */
   commit(changes: readonly TableChanges[]): Promise<void> | undefined
@@ -34,13 +37,13 @@ export function applyChanges(
   opened: Map<string, Database<Buffer, Key>>,
   changes: readonly TableChanges[],
 ): void {
-  for (const { table, keys, values } of changes) {
+  for (const { table, keys, rows } of changes) {
     const db = opened.get(table) ?? openFor(env, table, keys[0]!)
     opened.set(table, db)
-    for (let i = 0; i < keys.length; i++) {
-      const value = values[i]
-      if (value === undefined) db.remove(keys[i]!)
-      else db.put(keys[i]!, value)
+    for (const key of keys) {
+      const row = rows.get(key)
+      if (row === undefined) db.remove(key)
+      else db.put(key, row)
     }
   }
 }
@@ -49,12 +52,17 @@ function openFor(env: RootDatabase, table: string, key: Key): Database<Buffer, K
   return (typeof key === 'number' ? openNumbered(env, table) : openNamed(env, table)) as Database<Buffer, Key>
 }
 
-/** Changes of one table as a thread hands them over: `lengths` has −1 for a row to remove; `bytes` are all values in order. */
-export type PackedChanges = {
+/** Changes of one table as a thread hands them over: `lengths` has −1 for a row to remove. */
+export type PackedTable = {
   readonly table: string
   readonly keys: Float64Array | readonly string[]
   readonly lengths: Int32Array
-  readonly bytes: Uint8Array<ArrayBuffer>
+}
+/** Changes of one transaction: the rows of all tables one after another in shared memory. */
+export type PackedChanges = {
+  readonly tables: readonly PackedTable[]
+  readonly bytes: SharedArrayBuffer
+  readonly size: number
 }
 
 export type CommitThreadInput = { readonly path: string; readonly mapSizeBytes: number }
@@ -62,8 +70,13 @@ export type CommitReply = { readonly error?: { readonly message: string; readonl
 
 /** Commits in a thread, in order; `committed` is called here for each commit, once readers see it. */
 export function commitInThread(input: CommitThreadInput, committed: () => void): Committer {
-  const worker = new Worker(new URL('./commit-thread.js', import.meta.url), { workerData: input })
-  const waiting: { resolve(): void; reject(error: unknown): void }[] = []
+  const worker = new Worker(new URL('./commit-thread.js', import.meta.url), {
+    workerData: input,
+    resourceLimits: { maxYoungGenerationSizeMb: threadYoungMb },
+  })
+  const waiting: { bytes: SharedArrayBuffer; resolve(): void; reject(error: unknown): void }[] = []
+  /** Shared memory of commits that are done, to be used again. */
+  const idle: SharedArrayBuffer[] = []
   let failure: unknown
   const fail = (error: unknown) => {
     failure ??= error
@@ -75,7 +88,9 @@ export function commitInThread(input: CommitThreadInput, committed: () => void):
       return
     }
     committed()
-    waiting.shift()!.resolve()
+    const { bytes, resolve } = waiting.shift()!
+    idle.push(bytes)
+    resolve()
     if (waiting.length === 0) worker.unref() // nothing to wait for
   })
   worker.once('error', fail)
@@ -84,13 +99,10 @@ export function commitInThread(input: CommitThreadInput, committed: () => void):
   return {
     commit(changes) {
       if (failure !== undefined) throw failure
-      const packed = changes.map(pack)
+      const packed = pack(changes, idle.pop())
       worker.ref()
-      worker.postMessage(
-        packed,
-        packed.map(({ bytes }) => bytes.buffer),
-      )
-      return new Promise((resolve, reject) => waiting.push({ resolve, reject }))
+      worker.postMessage(packed)
+      return new Promise((resolve, reject) => waiting.push({ bytes: packed.bytes, resolve, reject }))
     },
     async close() {
       worker.ref()
@@ -100,35 +112,39 @@ export function commitInThread(input: CommitThreadInput, committed: () => void):
   }
 }
 
-function pack({ table, keys, values }: TableChanges): PackedChanges {
-  const lengths = new Int32Array(keys.length)
+/** Copies the rows into shared memory; `rows` of the changes are those copies from now on. */
+function pack(changes: readonly TableChanges[], idle: SharedArrayBuffer | undefined): PackedChanges {
   let size = 0
-  for (const [i, value] of values.entries()) {
-    lengths[i] = value === undefined ? -1 : value.length
-    if (value !== undefined) size += value.length
-  }
-  const bytes = new Uint8Array(size)
+  for (const { rows } of changes) for (const row of rows.values()) size += row?.length ?? 0
+  const bytes = idle !== undefined && idle.byteLength >= size ? idle : new SharedArrayBuffer(size * 2)
+  const all = new Uint8Array(bytes)
   let at = 0
-  for (const value of values) {
-    if (value === undefined) continue
-    bytes.set(value, at)
-    at += value.length
-  }
-  return {
-    table,
-    keys: typeof keys[0] === 'number' ? Float64Array.from(keys as number[]) : (keys as string[]),
-    lengths,
-    bytes,
-  }
+  const tables = changes.map(({ table, keys, rows }) => {
+    const lengths = new Int32Array(keys.length)
+    for (const [i, key] of keys.entries()) {
+      const row = rows.get(key)
+      lengths[i] = row === undefined ? -1 : row.length
+      if (row === undefined) continue
+      all.set(row, at)
+      rows.set(key, Buffer.from(bytes, at, row.length))
+      at += row.length
+    }
+    const packedKeys = typeof keys[0] === 'number' ? Float64Array.from(keys as number[]) : (keys as string[])
+    return { table, keys: packedKeys, lengths }
+  })
+  return { tables, bytes, size }
 }
 
-/** The changes as they were before they were packed. */
-export function unpack({ table, keys, lengths, bytes }: PackedChanges): TableChanges {
-  const values: (Buffer | undefined)[] = []
+/** The changes as they were before they were packed, in memory of this thread. */
+export function unpack({ tables, bytes, size }: PackedChanges): TableChanges[] {
+  const all = Buffer.from(new Uint8Array(bytes, 0, size))
   let at = 0
-  for (const length of lengths) {
-    values.push(length < 0 ? undefined : Buffer.from(bytes.buffer, at, length))
-    at += Math.max(0, length)
-  }
-  return { table, keys: keys as readonly Key[], values }
+  return tables.map(({ table, keys, lengths }) => {
+    const rows = new Map<Key, Buffer | undefined>()
+    for (const [i, length] of lengths.entries()) {
+      rows.set(keys[i]!, length < 0 ? undefined : all.subarray(at, at + length))
+      at += Math.max(0, length)
+    }
+    return { table, keys: [...keys], rows }
+  })
 }

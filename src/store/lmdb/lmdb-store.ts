@@ -117,6 +117,7 @@ export function openLmdbStore(options: LmdbStoreOptions): LmdbStore {
       try {
         const result = run(change)
         commit(sealed(environment))
+        for (const table of Object.values(environment.edited)) table.ended()
         return result
       } catch (error) {
         undo()

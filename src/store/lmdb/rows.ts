@@ -24,7 +24,7 @@ export function encodeUser(row: UserRow): Buffer {
   buffer.writeDoubleLE(row.scoreWeight, 32)
   buffer.writeDoubleLE(row.position, 40)
   buffer.writeDoubleLE(row.halfWidth, 48)
-  buffer.fill(0, 56, userHeader)
+  buffer.writeDoubleLE(0, 56)
   let at = userHeader
   for (let c = 0; c < row.scores.length; c++, at += 8) buffer.writeDoubleLE(row.scores[c]!, at)
   for (const { persona, since } of row.held) {

@@ -4,11 +4,11 @@ import type { Database } from 'lmdb'
 
 export type Key = number | string
 
-/** What one transaction did to one table, by ascending key: a row to put, or undefined for one to remove. */
+/** What one transaction did to one table: a row to put or undefined for one to remove, by key; and the keys ascending. */
 export type TableChanges = {
   readonly table: string
   readonly keys: readonly Key[]
-  readonly values: readonly (Buffer | undefined)[]
+  readonly rows: Map<Key, Buffer | undefined>
 }
 
 type Layer<K> = Map<K, Buffer | undefined>
@@ -39,7 +39,7 @@ export class Table<K extends Key = number> {
     return viewOf(this.#db.getBinaryFast(key))
   }
 
-  /** `value` must not change afterwards. */
+  /** `value` must not change before the transaction is committed, or `rows` of its changes has another of the same bytes. */
   put(key: K, value: Buffer): void {
     this.#pending.set(key, value)
   }
@@ -72,8 +72,11 @@ export class Table<K extends Key = number> {
     if (this.#pending.size === 0) return undefined
     const sealed = this.#pending
     this.#pending = new Map()
-    const keys = sortedKeys(sealed)
-    return { table: this.name, keys, values: keys.map((key) => sealed.get(key)) }
+    return {
+      table: this.name,
+      keys: sortedKeys(sealed),
+      rows: sealed as Map<Key, Buffer | undefined>,
+    }
   }
 
   /** The oldest transaction under way is committed, and reads see it in LMDB. */

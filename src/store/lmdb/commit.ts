@@ -117,7 +117,7 @@ function pack(changes: readonly TableChanges[], idle: SharedArrayBuffer | undefi
   let size = 0
   for (const { rows } of changes) for (const row of rows.values()) size += row?.length ?? 0
   const bytes = idle !== undefined && idle.byteLength >= size ? idle : new SharedArrayBuffer(size * 2)
-  const all = new Uint8Array(bytes)
+  const all = Buffer.from(bytes)
   let at = 0
   const tables = changes.map(({ table, keys, rows }) => {
     const lengths = new Int32Array(keys.length)
@@ -125,8 +125,8 @@ function pack(changes: readonly TableChanges[], idle: SharedArrayBuffer | undefi
       const row = rows.get(key)
       lengths[i] = row === undefined ? -1 : row.length
       if (row === undefined) continue
-      all.set(row, at)
-      rows.set(key, Buffer.from(bytes, at, row.length))
+      row.copy(all, at)
+      rows.set(key, all.subarray(at, at + row.length))
       at += row.length
     }
     const packedKeys = typeof keys[0] === 'number' ? Float64Array.from(keys as number[]) : (keys as string[])

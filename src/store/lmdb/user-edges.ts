@@ -61,8 +61,11 @@ export class UserEdges {
       return
     }
     this.#found.user = -1
-    this.#append(user, bucket, (row, end) => writeEdge(row.bytes, end, product, stored))
     const first = this.#table.edit(pair(user, 0), headerBytes)
+    const row = bucket === 0 ? first : this.#table.edit(pair(user, bucket), 0)
+    const end = row.length
+    this.#table.grow(row, end + edgeBytes)
+    writeEdge(row.bytes, end, product, stored)
     const count = first.bytes.readUInt32LE(0) + 1
     first.bytes.writeUInt32LE(count, 0)
     first.bytes.writeUInt32LE(buckets, 4)
@@ -97,13 +100,6 @@ export class UserEdges {
     return found
   }
 
-  /** Room for one more edge at the end of a bucket, to be written by `write`. */
-  #append(user: UserIndex, bucket: number, write: (row: EditedRow, at: number) => void): void {
-    const row = this.#table.edit(pair(user, bucket), startOf(bucket))
-    const end = row.length
-    write(this.#table.edit(pair(user, bucket), end + edgeBytes), end)
-  }
-
   /** Takes an edge out of a bucket: the last one takes its place. */
   #take(user: UserIndex, bucket: number, at: number): void {
     const row = this.#table.edit(pair(user, bucket), 0)
@@ -117,16 +113,20 @@ export class UserEdges {
   /** One more bucket: it takes its edges out of the one that stood for both. */
   #split(user: UserIndex, bucket: number): void {
     this.#table.edit(pair(user, 0), 0).bytes.writeUInt32LE(bucket + 1, 4)
-    const from = bucket - 2 ** Math.floor(Math.log2(bucket))
-    const row = this.#table.read(pair(user, from))
-    if (row === undefined) return
-    const moving: Buffer[] = []
-    for (let at = row.length - edgeBytes; at >= startOf(from); at -= edgeBytes) {
-      if (bucketOf(productOfEdge(row.bytes, at), bucket + 1) === from) continue
-      moving.push(Buffer.from(row.bytes.subarray(at, at + edgeBytes)))
-      this.#take(user, from, at)
+    const before = bucket - 2 ** (31 - Math.clz32(bucket))
+    if (this.#table.read(pair(user, before)) === undefined) return
+    const from = this.#table.edit(pair(user, before), 0)
+    const to = this.#table.edit(pair(user, bucket), 0)
+    let end = startOf(before)
+    for (let at = end; at < from.length; at += edgeBytes) {
+      const stays = bucketOf(productOfEdge(from.bytes, at), bucket + 1) === before
+      if (!stays) this.#table.grow(to, to.length + edgeBytes)
+      from.bytes.copy(stays ? from.bytes : to.bytes, stays ? end : to.length - edgeBytes, at, at + edgeBytes)
+      if (stays) end += edgeBytes
     }
-    for (const edge of moving) this.#append(user, bucket, (row, end) => void edge.copy(row.bytes, end))
+    from.length = end
+    if (end === 0) this.#table.remove(pair(user, before))
+    if (to.length === 0) this.#table.remove(pair(user, bucket))
   }
 }
 

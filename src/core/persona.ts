@@ -78,9 +78,8 @@ function holdRanked(
 }
 
 /**
- * How far S(u) may move in L1 before deciding a landed user, who holds what was decided of it, can give another answer:
- * the distance to the nearest comparison that would, less than any rounding could hide. A move of S by d changes no
- * difference of two entries, and no entry's distance from a share of the total, by more than d.
+ * How far S(u) may move before deciding a landed user, who holds what was decided of it, can give another answer: the
+ * distance to the nearest comparison that would, less than any rounding could hide. Moves count by their reach.
  */
 export function decisionSlack(
   score: Row,
@@ -127,6 +126,29 @@ function slackOf(
   }
   if (second >= 0) slack = Math.min(slack, primary - second)
   return slack - total * (1 - underestimate)
+}
+
+/**
+ * By how much at the most a move of S(u) changes what decisions compare: the difference of two entries, an entry's
+ * distance from a threshold's share of the total, and the total.
+ */
+export function decisionReach(move: Float64Array, { floor, margin }: DecisionPolicy): number {
+  let least = 0
+  let most = 0
+  let total = 0
+  for (const value of move) {
+    least = Math.min(least, value)
+    most = Math.max(most, value)
+    total += value
+  }
+  const entering = floor * total
+  const leaving = (floor - margin) * total
+  return Math.max(
+    most - least,
+    most - Math.min(entering, leaving),
+    Math.max(entering, leaving) - least,
+    Math.abs(total),
+  )
 }
 
 /** Less than any rounding takes off: who is passed over by a product is certainly below the quotient's threshold. */

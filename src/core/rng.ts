@@ -14,20 +14,32 @@ export function rngFor({ seed, text, position }: { seed: number; text: string; p
     z = Math.imul(z ^ (z >>> 15), 0x735a2d97)
     return (z ^ (z >>> 15)) | 0
   }
-  let [a, b, c, d] = [next(), next(), next(), next() | 1]
-  return {
-    below(bound) {
-      const word = rotl(Math.imul(b, 5), 7)
-      const result = Math.imul(word, 9) >>> 0
-      const t = b << 9
-      c ^= a
-      d ^= b
-      b ^= c
-      a ^= d
-      c ^= t
-      d = rotl(d, 11)
-      return Math.floor((result / 2 ** 32) * bound)
-    },
+  return new Xoshiro128([next(), next(), next(), next() | 1])
+}
+
+class Xoshiro128 implements Rng {
+  #a: number
+  #b: number
+  #c: number
+  #d: number
+
+  constructor([a, b, c, d]: readonly [number, number, number, number]) {
+    this.#a = a
+    this.#b = b
+    this.#c = c
+    this.#d = d
+  }
+
+  below(bound: number): number {
+    const b = this.#b
+    const result = Math.imul(rotl(Math.imul(b, 5), 7), 9) >>> 0
+    this.#c ^= this.#a
+    this.#d ^= b
+    this.#b = b ^ this.#c
+    this.#a ^= this.#d
+    this.#c ^= b << 9
+    this.#d = rotl(this.#d, 11)
+    return Math.floor((result / 2 ** 32) * bound)
   }
 }
 

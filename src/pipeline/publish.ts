@@ -2,6 +2,7 @@
 // re-published and its buyers are re-walked, within the same event.
 import { assertWhole } from '../core/assert.ts'
 import type { ProductIndex, UserIndex } from '../core/ids.ts'
+import { decisionReach } from '../core/persona.ts'
 import type { ShareList } from '../core/prototype.ts'
 import { exactVector, mustPublish, roundVector } from '../core/vector.ts'
 import { addScaled, scoreTotal } from '../core/walk.ts'
@@ -40,9 +41,10 @@ export function movePrototypeEdges(run: Run, moves: Iterable<PrototypeMove>, cau
   }
 }
 
-/** b̂new − b̂old of the product published last, and its L1 norm in units of 2⁻²⁴. */
+/** b̂new − b̂old of the product published last, its L1 norm and its reach, in units of 2⁻²⁴. */
 let shift = new Float64Array(0)
 let shiftNorm = 0
+let shiftReach = 0
 
 /** One edge into its product's vector; true when the product was re-published (by `shift`). */
 function moveEdge(
@@ -69,6 +71,7 @@ function moveEdge(
     roundVector(exact, vector.published, 0)
     for (let c = 0; c < personas; c++) shift[c]! += vector.published[c]!
     shiftNorm = shift.reduce((sum, value) => sum + Math.abs(value), 0)
+    shiftReach = decisionReach(shift, policy.decision)
     vector.publishedAt = cause.position
     engine.products.publish(product, vector.published)
   }
@@ -99,7 +102,7 @@ function repairBuyers(run: Run, product: ProductIndex, touched: UserIndex[]): vo
     score.offset = slot * personas
     scale.weight = buyers.weights[i]!
     addScaled(score, by, scale)
-    users.slack[slot]! -= scale.weight * shiftNorm
+    users.slack[slot]! -= scale.weight * shiftReach
     // ||q' − q||₁ ≤ 2·||ΔS||₁ / sum(S'): both q are S over its sum
     const total = scoreTotal(score, personas)
     users.move(slot, total > 0 ? (2 * scale.weight * shiftNorm) / total : 2, policy.delta)

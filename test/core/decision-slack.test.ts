@@ -2,7 +2,13 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import fc from 'fast-check'
-import { type DecisionPolicy, decideHeld, decisionSlack, landed } from '../../src/core/persona.ts'
+import {
+  type DecisionPolicy,
+  decideHeld,
+  decisionReach,
+  decisionSlack,
+  landed,
+} from '../../src/core/persona.ts'
 
 const policyArbitrary: fc.Arbitrary<DecisionPolicy> = fc
   .record({
@@ -57,7 +63,7 @@ describe('decision slack', () => {
         const primary = decideHeld(score, held, { policy, carried })
         const slack = decisionSlack(score, held, { policy, carried, weight })
         for (const parts of moves) {
-          const near = movedBy(score.values, { parts, slack })
+          const near = movedBy(score.values, { parts, slack, policy })
           if (near === undefined) continue
           moved++
           const again = { values: Uint8Array.from(held.values), offset: 0 }
@@ -82,16 +88,24 @@ describe('decision slack', () => {
   })
 })
 
-/** Whole numbers no less than 0, at an L1 distance below the slack; undefined where that leaves them as they are. */
+/** Whole numbers no less than 0, moved by a reach below the slack; undefined where that leaves them as they are. */
 function movedBy(
   values: Float64Array,
-  { parts, slack }: { parts: readonly { persona: number; part: number }[]; slack: number },
+  {
+    parts,
+    slack,
+    policy,
+  }: { parts: readonly { persona: number; part: number }[]; slack: number; policy: DecisionPolicy },
 ): Float64Array | undefined {
   if (slack <= 0) return undefined
-  const near = Float64Array.from(values)
-  const sum = parts.reduce((total, { part }) => total + Math.abs(part), 0)
-  if (sum === 0) return undefined
-  for (const { persona, part } of parts)
-    near[persona] = Math.max(0, near[persona]! + Math.trunc((part / sum) * slack * 0.9999999))
+  const move = new Float64Array(values.length)
+  for (const { persona, part } of parts) move[persona]! += part
+  const reach = decisionReach(move, policy)
+  if (reach === 0) return undefined
+  const near = values.map((value, c) =>
+    Math.max(0, value + Math.trunc((move[c]! / reach) * slack * 0.9999999)),
+  )
+  const moved = near.map((value, c) => value - values[c]!)
+  if (decisionReach(moved, policy) >= slack) return undefined // cut off at 0, it reaches further
   return near.some((value, c) => value !== values[c]) ? near : undefined
 }

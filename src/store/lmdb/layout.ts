@@ -43,9 +43,9 @@ export const tableNames = [
 ] as const
 /** Tables whose rows are edited in place, and the memory for rows kept between transactions. */
 export const editedTables = {
-  user_edges: 64 << 20,
-  user_products: 64 << 20,
-  product_users: 64 << 20,
+  user_edges: 48 << 20,
+  user_products: 32 << 20,
+  product_users: 32 << 20,
   seen: 0,
 } as const
 export const namedTables = ['meta', 'user_ids', 'product_ids', 'watermarks', 'sinks', 'tombstones'] as const

@@ -1,0 +1,88 @@
+// One run of the ingest benchmark's pipeline, in a process of its own; what it measured goes to the parent.
+import { importOf } from '../../src/codec/prototypes.ts'
+import { configFrom } from '../../src/config.ts'
+import { openProfiler, type Profiler } from '../../src/profiler.ts'
+import type { EncodedBlock } from '../../src/source/log-block.ts'
+import type { StoreReader } from '../../src/store/port.ts'
+import { anonymousMb, eventSequence, hashOfLines, inTemporary, type Sequence } from './shared.ts'
+
+/** Records that are appended to the log in one transaction, and records the log may be ahead: as `replay` does. */
+const appendRecords = 8192
+const aheadRecordsMax = 8192
+
+export type PipelineRun = {
+  readonly events: number
+  readonly eventsPerSecond: number
+  readonly rewalks: number
+  readonly changes: number
+  readonly peakMb: number
+  readonly hash: string
+}
+
+/** The pipeline as `replay` runs it, from the file's first byte to the last commit on disk. */
+async function runPipeline(sequence: Sequence, dir: string): Promise<PipelineRun> {
+  await using profiler = openProfiler({ dir, config: configFrom({}), role: 'bench', commitInThread: true })
+  const { store, log, consumer } = profiler
+  log.appendControl({ kind: 'import', set: importOf(sequence.labels) })
+  await consumer.drain()
+  const before = { ...store.counters() }
+  let peakMb = anonymousMb()
+  const started = performance.now()
+  for await (const blocks of appendsOf(sequence)) {
+    log.appendEncoded(blocks)
+    while (log.end - consumer.watermark >= aheadRecordsMax) await consumer.step()
+    peakMb = Math.max(peakMb, anonymousMb())
+  }
+  await consumer.drain()
+  await consumer.checkpoint()
+  const seconds = (performance.now() - started) / 1000
+  const { position, changes, rewalks } = store.counters()
+  const events = position - before.position
+  return {
+    events,
+    eventsPerSecond: events / seconds,
+    rewalks: rewalks - before.rewalks,
+    changes,
+    peakMb,
+    hash: resultHash(profiler),
+  }
+}
+
+/** Blocks for one append each: fewer commits of the log than chunks of the file. */
+async function* appendsOf(sequence: Sequence): AsyncGenerator<EncodedBlock[]> {
+  let waiting: EncodedBlock[] = []
+  let records = 0
+  for await (const { blocks } of sequence.chunks()) {
+    waiting.push(...blocks)
+    records += blocks.reduce((sum, block) => sum + block.count, 0)
+    if (records < appendRecords) continue
+    yield waiting
+    waiting = []
+    records = 0
+  }
+  if (waiting.length > 0) yield waiting
+}
+
+/** Every user's final state and every change event, as one hash. */
+function resultHash({ store }: Profiler): string {
+  return hashOfLines([...usersOf(store), ...changesOf(store)])
+}
+
+function* usersOf(store: StoreReader): Generator<string> {
+  for (const user of store.users()) {
+    const { position: _, scores, ...row } = store.user(user)! // the position of writing is no state of the user
+    yield JSON.stringify({ ...row, scores: [...scores] })
+  }
+}
+
+function* changesOf(store: StoreReader): Generator<string> {
+  for (let from = 0; ; ) {
+    const rows = store.changes(from, 4096)
+    if (rows.length === 0) return
+    for (const { json } of rows) yield json
+    from = rows[rows.length - 1]!.number + 1
+  }
+}
+
+const sequence = eventSequence({ tiny: process.argv.includes('--tiny') })
+process.send!(await inTemporary((dir) => runPipeline(sequence, dir)))

@@ -151,10 +151,14 @@ async function replayFile(
   let line = state.next
   let imported = set === undefined
   const append = (finished: boolean) => {
-    const blocks = waiting.flatMap(({ blocks }) => blocks)
-    line = waiting.at(-1)?.nextLine ?? line
+    const next = waiting.at(-1)?.nextLine ?? line
+    const mark = source === undefined ? undefined : { name: source, next, finished }
+    log.appendEncoded(
+      waiting.flatMap(({ blocks }) => blocks),
+      mark,
+    )
+    line = next // only now: what could not be appended is still to be read
     waiting = []
-    log.appendEncoded(blocks, source === undefined ? undefined : { name: source, next: line, finished })
   }
   try {
     for await (const chunk of chunks) {

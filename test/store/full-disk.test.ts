@@ -13,6 +13,8 @@ import { until } from '../support/wait.ts'
 const events = 6000
 /** Too small for the events, each a little larger than the one before; then enough. */
 const sizes = ['1m', '2m', '3m', '64m']
+/** KiB of room, in which the import, the log or the state finds the disk full. */
+const fullRooms = [1100, 1200, 1300, 1500]
 const problem = mountProblem()
 
 /** A test with a disk of its own; on CI it may not be skipped. */
@@ -51,6 +53,26 @@ describe('a full disk', () => {
       await assertSound(data)
       assertSameExports(await exportsIn(data), await exportsIn(join(dir, 'calm')))
       assert.equal((await json(replay(data))).events, 0)
+    }),
+  )
+
+  onDisk('loses no event of a small file, whichever write found it full', '16m', (disk) =>
+    withDirectory(async (dir) => {
+      const files = writeShop(dir, await shopLines(2000))
+      const extras = ['--prototypes', files.prototypes]
+      const replay = (data: string) => ['replay', files.events, '--data', data, ...extras]
+      await succeed(replay(join(dir, 'calm')))
+      const expected = await exportsIn(join(dir, 'calm'))
+      let failures = 0
+      for (const room of fullRooms) {
+        const data = join(disk.path, `data-${room}`)
+        disk.fill(room * 1024)
+        if ((await run(replay(data))).code !== 0) failures++
+        disk.makeRoom()
+        await succeed(replay(data))
+        assertSameExports(await exportsIn(data), expected)
+      }
+      assert.ok(failures >= 3, `the disk was full ${failures} times`)
     }),
   )
 

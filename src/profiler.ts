@@ -13,6 +13,9 @@ import type { Settings } from './store/lmdb/environment.ts'
 import { type LmdbStore, openLmdbStore } from './store/lmdb/lmdb-store.ts'
 import { takeWriterLock, tryWriterLock, type WriterLock } from './store/lock.ts'
 
+/** What ingests for long commits in a thread from this commit on. */
+const commitsBeforeThread = 8
+
 export type Place = { readonly dir: string; readonly config: Config }
 
 /** The state as a reader sees it; nothing is written through it. */
@@ -61,7 +64,10 @@ function openLocked(
 ): Profiler {
   const opened: { close(): Promise<unknown> }[] = []
   try {
-    const store = openLmdbStore({ ...storeOptions({ dir, config }), commitInThread })
+    const store = openLmdbStore({
+      ...storeOptions({ dir, config }),
+      commitThreadAfter: commitInThread ? commitsBeforeThread : undefined,
+    })
     opened.push(store)
     const log = openLog({ dir, config })
     opened.push(log)

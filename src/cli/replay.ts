@@ -19,6 +19,8 @@ import { readImport } from './read-import.ts'
 /** Records read ahead of the batch being applied, in batches. */
 const aheadBatches = 8
 const chunksPerAppend = 16
+/** Files of less are read here: a thread would be started for nothing. */
+const readAheadBytesMin = 1 << 20
 /** Chunks looked through for the first event, which dates the prototypes. */
 const chunksSearched = 64
 
@@ -136,15 +138,17 @@ async function replayFile(
   const isStream = isStdin || isPipe(file) // read once: no name by content, nothing to resume
   const source = isStream ? undefined : await fileSourceName(file)
   const state = source === undefined ? { next: 0, finished: false } : log.producer(source)
+  const size = isStream ? 0 : statSync(file).size
   const chunks =
     source === undefined
       ? encodedChunks(isStdin ? 'stdin' : file, isStdin ? { input: process.stdin } : {})
-      : readAhead({ path: file, source, fromLine: state.next })
+      : size < readAheadBytesMin
+        ? encodedChunks(file, { source, fromLine: state.next })
+        : readAhead({ path: file, source, fromLine: state.next })
   if (state.finished) {
     if (set !== undefined) await importFirst(profiler, set, undefined)
     return
   }
-  const size = isStream ? 0 : statSync(file).size
   const progress = new Progress()
   const started = performance.now()
   let waiting: EncodedChunk[] = []

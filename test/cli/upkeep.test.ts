@@ -23,7 +23,7 @@ describe('data of another Kindred', () => {
     it(`of ${what} schema is refused by every command, which say what to do, and not changed`, () =>
       withDirectory(async (dir) => {
         await filled(dir)
-        await crafted(dir, (store) => writeMeta(store.environment, 'schema', schema))
+        await crafted(dir, (store) => store.transact(() => writeMeta(store.environment, 'schema', schema)))
         const commands = [['lookup', 'u0'], ['replay', '-'], ['migrate']]
         for (const args of commands) {
           const { code, stdout, stderr } = await run([...args, '--data', dir])

@@ -9,15 +9,22 @@ import { streamCases } from './store-stream.ts'
 import { transactionCases } from './store-transactions.ts'
 import { versionCases } from './store-versions.ts'
 
-/** `open` gives an empty store with a dedupe horizon of `contractDedupeHorizon`. */
-export function describeStoreContract(name: string, open: OpenStore): void {
+/** `open` gives an empty store with a dedupe horizon of `contractDedupeHorizon`; `of` picks parts, all if it is not given. */
+export function describeStoreContract(
+  name: string,
+  open: OpenStore,
+  of: (part: string) => boolean = () => true,
+): void {
+  const parts = {
+    'users and products': nodeCases,
+    'edges and slot lists': edgeCases,
+    'prototype-set versions': versionCases,
+    dedupe: dedupeCases,
+    stream: streamCases,
+    'quarantine and erasure': erasureCases,
+    transactions: transactionCases,
+  }
   describe(`store contract: ${name}`, () => {
-    describe('users and products', () => nodeCases(open))
-    describe('edges and slot lists', () => edgeCases(open))
-    describe('prototype-set versions', () => versionCases(open))
-    describe('dedupe', () => dedupeCases(open))
-    describe('stream', () => streamCases(open))
-    describe('quarantine and erasure', () => erasureCases(open))
-    describe('transactions', () => transactionCases(open))
+    for (const [part, cases] of Object.entries(parts)) if (of(part)) describe(part, () => cases(open))
   })
 }

@@ -24,9 +24,11 @@ parentPort!.on('message', async (message: PackedChanges | 'close') => {
   }
   try {
     env.transactionSync(() => applyChanges(env, tables, unpack(message)))
-    reply({})
+    reply({ kind: 'committed' })
   } catch (error) {
     const { message: text, code } = error as Error & { code?: unknown }
-    reply({ error: { message: text, code } })
+    reply({ kind: 'failed', message: text, code })
   }
 })
+
+reply({ kind: 'ready' })

@@ -3,6 +3,7 @@
 import { once } from 'node:events'
 import { Worker } from 'node:worker_threads'
 import type { Database, RootDatabase } from 'lmdb'
+import { unreachable } from '../../core/assert.ts'
 import { openNamed, openNumbered, writeFailure } from '../../lmdb/open.ts'
 import type { Key, TableChanges } from './table.ts'
 
@@ -12,6 +13,8 @@ const threadYoungMb = 8
 export type Committer = {
   /** Commits the changes after all earlier ones; what it resolves to is on disk. Errors reject, saying what to do. */
   commit(changes: readonly TableChanges[]): Promise<void> | undefined
+  /** Whether the next commit is made in a thread. */
+  inThread(): boolean
   close(): Promise<void>
 }
 
@@ -27,6 +30,7 @@ export function commitHere(env: RootDatabase, path: string): Committer {
         throw writeFailure(error, path)
       }
     },
+    inThread: () => false,
     close: async () => {},
   }
 }
@@ -66,49 +70,91 @@ export type PackedChanges = {
 }
 
 export type CommitThreadInput = { readonly path: string; readonly mapSizeBytes: number }
-export type CommitReply = { readonly error?: { readonly message: string; readonly code: unknown } }
+export type CommitReply =
+  | { readonly kind: 'ready' }
+  | { readonly kind: 'committed' }
+  | { readonly kind: 'failed'; readonly message: string; readonly code: unknown }
 
-/** Commits in a thread, in order; `committed` is called here for each commit, once readers see it. */
-export function commitInThread(input: CommitThreadInput, committed: () => void): Committer {
-  const worker = new Worker(new URL('./commit-thread.js', import.meta.url), {
-    workerData: input,
-    resourceLimits: { maxYoungGenerationSizeMb: threadYoungMb },
-  })
-  const waiting: { bytes: SharedArrayBuffer; resolve(): void; reject(error: unknown): void }[] = []
-  /** Shared memory of commits that are done, to be used again. */
-  const idle: SharedArrayBuffer[] = []
-  let failure: unknown
-  const fail = (error: unknown) => {
-    failure ??= error
-    for (const { reject } of waiting.splice(0)) reject(failure)
-  }
-  worker.on('message', ({ error }: CommitReply) => {
-    if (error !== undefined) {
-      fail(writeFailure(Object.assign(new Error(error.message), { code: error.code }), input.path))
-      return
-    }
-    committed()
-    const { bytes, resolve } = waiting.shift()!
-    idle.push(bytes)
-    resolve()
-    if (waiting.length === 0) worker.unref() // nothing to wait for
-  })
-  worker.once('error', fail)
-  const exited = once(worker, 'exit').then(() => fail(new Error('the commit thread has ended')))
-  worker.unref()
+/**
+ * Commits in a thread, which is started after so many commits and until it is ready commits are made here: what runs for
+ * a moment does without it. `landed` is called for each commit of the thread, once readers see it.
+ */
+export function commitInThread(
+  here: Committer,
+  input: CommitThreadInput,
+  { after, landed }: { after: number; landed: () => void },
+): Committer {
+  let commits = 0
+  let thread: CommitThread | undefined
   return {
     commit(changes) {
-      if (failure !== undefined) throw failure
-      const packed = pack(changes, idle.pop())
-      worker.ref()
-      worker.postMessage(packed)
-      return new Promise((resolve, reject) => waiting.push({ bytes: packed.bytes, resolve, reject }))
+      if (commits++ === after) thread = new CommitThread(input, landed)
+      return thread?.ready ? thread.commit(changes) : here.commit(changes)
     },
-    async close() {
-      worker.ref()
-      worker.postMessage('close')
-      await exited
-    },
+    inThread: () => thread?.ready === true,
+    close: async () => thread?.close(),
+  }
+}
+
+class CommitThread {
+  ready = false
+  readonly #worker: Worker
+  readonly #exited: Promise<void>
+  readonly #waiting: { bytes: SharedArrayBuffer; resolve(): void; reject(error: unknown): void }[] = []
+  /** Shared memory of commits that are done, to be used again. */
+  readonly #idle: SharedArrayBuffer[] = []
+  #failure: unknown
+
+  constructor(input: CommitThreadInput, landed: () => void) {
+    this.#worker = new Worker(new URL('./commit-thread.js', import.meta.url), {
+      workerData: input,
+      resourceLimits: { maxYoungGenerationSizeMb: threadYoungMb },
+    })
+    this.#worker.unref() // only commits under way keep the process
+    this.#worker.on('message', (reply: CommitReply) => {
+      switch (reply.kind) {
+        case 'ready':
+          this.ready = true
+          return
+        case 'committed':
+          landed()
+          return this.#done()
+        case 'failed':
+          return this.#fail(
+            writeFailure(Object.assign(new Error(reply.message), { code: reply.code }), input.path),
+          )
+        default:
+          unreachable(reply)
+      }
+    })
+    this.#worker.once('error', (error) => this.#fail(error))
+    this.#exited = once(this.#worker, 'exit').then(() => this.#fail(new Error('the commit thread has ended')))
+  }
+
+  commit(changes: readonly TableChanges[]): Promise<void> {
+    if (this.#failure !== undefined) throw this.#failure
+    const packed = pack(changes, this.#idle.pop())
+    this.#worker.ref()
+    this.#worker.postMessage(packed)
+    return new Promise((resolve, reject) => this.#waiting.push({ bytes: packed.bytes, resolve, reject }))
+  }
+
+  async close(): Promise<void> {
+    this.#worker.ref()
+    this.#worker.postMessage('close')
+    await this.#exited
+  }
+
+  #done(): void {
+    const { bytes, resolve } = this.#waiting.shift()!
+    this.#idle.push(bytes)
+    resolve()
+    if (this.#waiting.length === 0) this.#worker.unref()
+  }
+
+  #fail(error: unknown): void {
+    this.#failure ??= error
+    for (const { reject } of this.#waiting.splice(0)) reject(this.#failure)
   }
 }
 

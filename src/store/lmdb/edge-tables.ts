@@ -8,16 +8,10 @@ import type * as port from '../port.ts'
 import type { Environment } from './environment.ts'
 import { pair } from './layout.ts'
 import * as rows from './rows.ts'
-import { SlotLists } from './slot-lists.ts'
+import { productLists, SlotLists, userLists } from './slot-lists.ts'
 import type { TransactionState } from './transaction.ts'
 import { UserEdges } from './user-edges.ts'
 
-/**
- * A batch's events are of few users, whose lists grow by many entries each (a head of a whole chunk is one read), and of
- * many products, whose lists grow by one or two (small heads, sixteen to a row).
- */
-const userLists = { block: 320, headsPerRow: 1 }
-const productLists = { block: 16, headsPerRow: 16 }
 const noEdge = { key: -1, stored: undefined }
 
 type EdgeMethods =

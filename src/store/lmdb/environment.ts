@@ -28,9 +28,10 @@ export type EnvironmentOptions = {
 /** Opens the state's environment: a new one is given the schema and settings, another must have the same ones. */
 export function openEnvironment(options: EnvironmentOptions): Environment {
   const env = openLmdb(options)
+  const made = schemaIn(env)
+  if (made !== undefined || options.readOnly === true) checkSchema(made, options.path) // before a table is opened
   const all: Table<Key>[] = []
   const opened = <K extends Key>(name: string, db: Database<Buffer, K>): Table<K> => {
-    if (db === undefined) checkSchema(undefined, options.path) // a reader of what nobody has made yet
     const table = new Table(name, db)
     all.push(table as unknown as Table<Key>)
     return table
@@ -48,10 +49,16 @@ export function openEnvironment(options: EnvironmentOptions): Environment {
     ]),
   ) as Environment['edited']
   const environment = { env, named, tables, edited, all }
-  const schema = readMeta<number>(environment, 'schema')
-  if (schema === undefined && options.readOnly !== true) initialise(environment, options)
-  else checkMeta(environment, options)
+  if (made === undefined) initialise(environment, options)
+  else checkSettings(environment, options)
   return environment
+}
+
+/** The schema of what is there; undefined for what is no store of Kindred, or not made yet. */
+export function schemaIn(env: RootDatabase): number | undefined {
+  // opened for reading, a table that nobody made is undefined
+  const bytes = (openNamed(env, 'meta') as Database<Buffer, string> | undefined)?.get('schema')
+  return bytes === undefined ? undefined : (JSON.parse(bytes.toString('utf8')) as number)
 }
 
 /** What the running transaction changed in all tables; it ends, and is under way until `landed`. */
@@ -89,8 +96,7 @@ function initialise(environment: Environment, { settings, path }: EnvironmentOpt
   landed(environment)
 }
 
-function checkMeta(environment: Environment, { path, settings }: EnvironmentOptions): void {
-  checkSchema(readMeta<number>(environment, 'schema'), path)
+function checkSettings(environment: Environment, { path, settings }: EnvironmentOptions): void {
   const stored = readMeta<Settings>(environment, 'settings') ?? {}
   for (const [name, value] of Object.entries(settings))
     if (stored[name] !== value)

@@ -1,6 +1,6 @@
 // The key layout of the LMDB store, as one table.
 /** The layout's number; a store of another number is refused, or migrated (migrations.ts). */
-export const schemaVersion = 1
+export const schemaVersion = 2
 
 /**
  * | table         | key                  | value                                                               |

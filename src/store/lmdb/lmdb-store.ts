@@ -3,7 +3,7 @@
 import { assert } from '../../core/assert.ts'
 import { mapUseOf } from '../../lmdb/open.ts'
 import { type Counters, emptyCounters, type Store, type StoreWriter } from '../port.ts'
-import { commitHere, commitInThread } from './commit.ts'
+import { type Committer, commitHere, commitInThread } from './commit.ts'
 import { edgeTables } from './edge-tables.ts'
 import {
   abandoned,
@@ -30,13 +30,15 @@ export type LmdbStoreOptions = {
   readonly mapSizeBytes: number
   readonly dedupeHorizon: number
   readonly readOnly?: boolean
-  /** Commits in a thread of its own, while the next transaction is worked on; else before `transact` returns. */
-  readonly commitInThread?: boolean
+  /** From this commit on they are made in a thread, while the next transaction is worked on; else before `transact` returns. */
+  readonly commitThreadAfter?: number | undefined
 }
 
 export type LmdbStore = Store & {
   /** What lies below, for what works on the tables themselves. */
   readonly environment: Environment
+  /** Whether the next commit is made in a thread. */
+  commitsInThread(): boolean
   /** Copies the store to a directory, as of now, without free pages. */
   backup(path: string): Promise<void>
   /** Bytes of the memory map that are in use, and its size. */
@@ -51,12 +53,7 @@ export function openLmdbStore(options: LmdbStoreOptions): LmdbStore {
   const state = newTransactionState()
   const seen = new SeenIds(environment.edited.seen, { horizon: options.dedupeHorizon, key })
   const edges = edgeTables(environment, state)
-  const committer =
-    options.readOnly === true
-      ? undefined
-      : options.commitInThread === true
-        ? commitInThread(options, () => landed(environment))
-        : commitHere(env, options.path)
+  const committer = options.readOnly === true ? undefined : committerFor(environment, options)
   let lastCommit: Promise<void> = Promise.resolve()
   let failure: { readonly error: unknown } | undefined
   const stored = (): Counters => ({ ...emptyCounters(), ...readMeta<Counters>(environment, 'counters') })
@@ -136,9 +133,18 @@ export function openLmdbStore(options: LmdbStoreOptions): LmdbStore {
       await committer?.close()
       await env.close()
     },
+    commitsInThread: () => committer?.inThread() === true,
     async backup(path) {
       await env.backup(path, true)
     },
     mapUse: () => mapUseOf(env),
   }
+}
+
+function committerFor(environment: Environment, options: LmdbStoreOptions): Committer {
+  const here = commitHere(environment.env, options.path)
+  const { commitThreadAfter: after } = options
+  return after === undefined
+    ? here
+    : commitInThread(here, options, { after, landed: () => landed(environment) })
 }

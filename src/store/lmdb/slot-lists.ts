@@ -23,6 +23,13 @@ export type SlotListsLayout = {
   readonly headsPerRow: number
 }
 
+/**
+ * A batch's events are of few users, whose lists grow by many entries each (a head of a whole chunk is one read), and of
+ * many products, whose lists grow by one or two (small heads, sixteen to a row).
+ */
+export const userLists: SlotListsLayout = { block: 320, headsPerRow: 1 }
+export const productLists: SlotListsLayout = { block: 16, headsPerRow: 16 }
+
 export class SlotLists {
   readonly #table: EditedTable
   readonly #block: number
@@ -86,6 +93,13 @@ export class SlotLists {
     head.bytes.writeUInt32LE(slot + 1, at)
     if ((slot + 1) % this.#block === 0) this.#moveDown(node, head, headStart)
     return slot
+  }
+
+  /** Gives a node without a list the head of one, as a row of its own: its chunks are there already. */
+  putHead(node: number, head: Buffer): void {
+    const at = this.#headAt(node)
+    const row = this.#table.edit(this.#headKey(node), at + this.#stride)
+    head.copy(row.bytes, at)
   }
 
   set(node: number, slot: number, { neighbour, weight }: WalkEdge): void {

@@ -5,6 +5,7 @@ import { appendFileSync, copyFileSync, readdirSync, readFileSync } from 'node:fs
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import { fileURLToPath } from 'node:url'
+import { schemaVersion } from '../../src/store/lmdb/layout.ts'
 import {
   json,
   lines,
@@ -335,7 +336,11 @@ describe('the commands over a shop', () => {
     assert.ok(checks.every(({ status }) => status === 'ok' || status === 'warn'))
     const settings = await lines<{ variable: string; value: unknown }>(['config'])
     assert.ok(settings.some(({ variable, value }) => variable === 'KINDRED_KAPPA' && value === 3000))
-    assert.deepEqual(await json(['migrate', ...at()]), { from: 1, to: 1, migrated: false })
+    assert.deepEqual(await json(['migrate', ...at()]), {
+      from: schemaVersion,
+      to: schemaVersion,
+      migrated: false,
+    })
     assert.deepEqual(await lines(['quarantine', 'list', ...at()]), [])
     const listed = await lines<Label>(['prototypes', 'list', ...at()])
     assert.deepEqual(new Set(listed.map(({ user_id }) => user_id)), new Set(labels.keys()))

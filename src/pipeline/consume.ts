@@ -1,4 +1,6 @@
 // Consuming: source → process-batch, and what runs between batches: building a version, relaying, retention, scrubbing.
+
+import { setImmediate } from 'node:timers/promises'
 import { mentionsUser } from '../codec/mentions-user.ts'
 import type { Sink } from '../sink/port.ts'
 import type { RecordBatch, Source, SourceRecord } from '../source/port.ts'
@@ -95,6 +97,7 @@ export class Consumer {
     done.catch(() => undefined) // whoever awaits it next is told
     this.#flush = { done, changes: store.counters().changes }
     onBatch?.(counts)
+    await setImmediate() // messages and signals are heard between two batches
     await before.done
     await relay(store, sinks, before.changes)
   }

@@ -7,7 +7,7 @@ import type { WalkEdge } from '../../core/sampled-walk.ts'
 import type * as port from '../port.ts'
 import type { Environment } from './environment.ts'
 import { pair } from './layout.ts'
-import * as rows from './rows.ts'
+import { noSlot, type StoredEdge } from './rows.ts'
 import { productLists, SlotLists, userLists } from './slot-lists.ts'
 import type { TransactionState } from './transaction.ts'
 import { UserEdges } from './user-edges.ts'
@@ -35,10 +35,10 @@ export function edgeTables(
   const edges = new UserEdges(environment.edited.user_edges)
   const userProducts = new SlotLists(environment.edited.user_products, userLists)
   const productUsers = new SlotLists(environment.edited.product_users, productLists)
-  let last: { key: number; stored: rows.StoredEdge | undefined } = noEdge
+  let last: { key: number; stored: StoredEdge | undefined } = noEdge
 
   /** The edge read last is what is written next: it is read once. */
-  function storedEdge(user: UserIndex, product: ProductIndex): rows.StoredEdge | undefined {
+  function storedEdge(user: UserIndex, product: ProductIndex): StoredEdge | undefined {
     const key = pair(user, product)
     if (state.writing && last.key === key) return last.stored
     const stored = edges.get(user, product)
@@ -59,7 +59,7 @@ export function edgeTables(
     if (movedUser >= 0) moveSlot(movedUser as UserIndex, at.product, { productSlot: at.productSlot })
   }
 
-  function moveSlot(user: UserIndex, product: ProductIndex, to: Partial<rows.StoredEdge>): void {
+  function moveSlot(user: UserIndex, product: ProductIndex, to: Partial<StoredEdge>): void {
     const stored = edges.get(user, product)
     assert(stored !== undefined, 'the edge of a listed entry')
     edges.put(user, product, { ...stored, ...to })
@@ -117,18 +117,18 @@ export function edgeTables(
     putEdge(user: UserIndex, product: ProductIndex, edge: Edge | undefined, weight: number): void {
       const before = storedEdge(user, product)
       last = noEdge
-      let userSlot = before?.userSlot ?? rows.noSlot
-      let productSlot = before?.productSlot ?? rows.noSlot
-      if (weight > 0 && userSlot === rows.noSlot) {
+      let userSlot = before?.userSlot ?? noSlot
+      let productSlot = before?.productSlot ?? noSlot
+      if (weight > 0 && userSlot === noSlot) {
         userSlot = userProducts.append(user, { neighbour: product, weight })
         productSlot = productUsers.append(product, { neighbour: user, weight })
         state.count.edges++
       } else if (weight > 0) {
         userProducts.set(user, userSlot, { neighbour: product, weight })
         productUsers.set(product, productSlot, { neighbour: user, weight })
-      } else if (userSlot !== rows.noSlot) {
+      } else if (userSlot !== noSlot) {
         unlist({ user, product, userSlot, productSlot })
-        userSlot = productSlot = rows.noSlot
+        userSlot = productSlot = noSlot
         state.count.edges--
       }
       if (edge === undefined) edges.remove(user, product)

@@ -3,7 +3,7 @@ import { createHmac } from 'node:crypto'
 import type * as port from '../port.ts'
 import type { Environment } from './environment.ts'
 import { everything, parseJson } from './layout.ts'
-import * as rows from './rows.ts'
+import { decodeQuarantined, encodeQuarantined } from './rows.ts'
 import type { TransactionState } from './transaction.ts'
 
 type ErasureMethods =
@@ -30,25 +30,25 @@ export function erasureTables(
       const found: port.QuarantinedRecord[] = []
       for (const key of quarantine.keys(from, everything)) {
         if (found.length >= limit) break
-        found.push(rows.decodeQuarantined(key, quarantine.get(key)!))
+        found.push(decodeQuarantined(key, quarantine.get(key)!))
       }
       return found
     },
 
     quarantinedRecord(id: number): port.QuarantinedRecord | undefined {
       const bytes = environment.tables.quarantine.get(id)
-      return bytes && rows.decodeQuarantined(id, bytes)
+      return bytes && decodeQuarantined(id, bytes)
     },
 
     addQuarantined(record: Omit<port.QuarantinedRecord, 'id'>): number {
       const id = state.count.quarantineIds++
       state.count.quarantined++
-      environment.tables.quarantine.put(id, rows.encodeQuarantined(record))
+      environment.tables.quarantine.put(id, encodeQuarantined(record))
       return id
     },
 
     updateQuarantined(record: port.QuarantinedRecord): void {
-      environment.tables.quarantine.put(record.id, rows.encodeQuarantined(record))
+      environment.tables.quarantine.put(record.id, encodeQuarantined(record))
     },
 
     removeQuarantined(id: number): void {

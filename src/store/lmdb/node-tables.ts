@@ -6,7 +6,7 @@ import { FatalError } from '../../errors.ts'
 import type * as port from '../port.ts'
 import type { Environment } from './environment.ts'
 import { everything } from './layout.ts'
-import * as rows from './rows.ts'
+import { decodeProduct, decodeUser, encodeProduct, encodeUser } from './rows.ts'
 import { idCacheMax, type TransactionState } from './transaction.ts'
 
 type NodeMethods =
@@ -33,7 +33,7 @@ export function nodeTables(
 
     user(user: UserIndex): port.UserRow | undefined {
       const bytes = environment.tables.users.get(user)
-      return bytes && rows.decodeUser(bytes)
+      return bytes && decodeUser(bytes)
     },
 
     users(): Iterable<UserIndex> {
@@ -50,7 +50,7 @@ export function nodeTables(
     },
 
     putUser(user: UserIndex, row: port.UserRow): void {
-      environment.tables.users.put(user, rows.encodeUser(row))
+      environment.tables.users.put(user, encodeUser(row))
     },
 
     removeUser(user: UserIndex): void {
@@ -68,7 +68,7 @@ export function nodeTables(
 
     product(product: ProductIndex): port.ProductRow | undefined {
       const bytes = environment.tables.products.get(product)
-      return bytes && rows.decodeProduct(bytes)
+      return bytes && decodeProduct(bytes)
     },
 
     products(): Iterable<ProductIndex> {
@@ -87,7 +87,7 @@ export function nodeTables(
     },
 
     putProduct(product: ProductIndex, row: port.ProductRow): void {
-      environment.tables.products.put(product, rows.encodeProduct(row))
+      environment.tables.products.put(product, encodeProduct(row))
     },
   }
   return nodes

@@ -4,7 +4,7 @@ import type { PrototypeVersion, ShareList } from '../../core/prototype.ts'
 import type * as port from '../port.ts'
 import { type Environment, readMeta, writeMeta } from './environment.ts'
 import { pair, secondOf } from './layout.ts'
-import * as rows from './rows.ts'
+import { decodeShares, decodeVector, encodeShares, encodeVector } from './rows.ts'
 
 type VersionMethods =
   | 'vector'
@@ -25,11 +25,11 @@ export function versionTables(environment: Environment): Pick<port.StoreWriter, 
   const tables: Pick<port.StoreWriter, VersionMethods> = {
     vector(version: number, product: ProductIndex): port.VectorRow | undefined {
       const bytes = environment.tables.vectors.get(pair(version, product))
-      return bytes && rows.decodeVector(bytes)
+      return bytes && decodeVector(bytes)
     },
 
     putVector(version: number, product: ProductIndex, row: port.VectorRow): void {
-      environment.tables.vectors.put(pair(version, product), rows.encodeVector(row))
+      environment.tables.vectors.put(pair(version, product), encodeVector(row))
     },
 
     version(version: number): PrototypeVersion | undefined {
@@ -51,11 +51,11 @@ export function versionTables(environment: Environment): Pick<port.StoreWriter, 
     *labels(version: number): Iterable<{ userIndex: UserIndex; shares: ShareList }> {
       const { labels } = environment.tables
       for (const key of [...labels.keys(pair(version, 0), pair(version + 1, 0))])
-        yield { userIndex: secondOf(key) as UserIndex, shares: rows.decodeShares(labels.get(key)!) }
+        yield { userIndex: secondOf(key) as UserIndex, shares: decodeShares(labels.get(key)!) }
     },
 
     putLabels(version: number, user: UserIndex, shares: ShareList): void {
-      environment.tables.labels.put(pair(version, user), rows.encodeShares(shares))
+      environment.tables.labels.put(pair(version, user), encodeShares(shares))
     },
 
     dropLabels(version: number, user: UserIndex): void {

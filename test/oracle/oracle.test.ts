@@ -1,10 +1,8 @@
 /** The oracle against arithmetic done by hand, and its two halves against each other. */
 import assert from 'node:assert/strict'
-import { existsSync, readFileSync } from 'node:fs'
 import { describe, it } from 'node:test'
-import { fileURLToPath } from 'node:url'
-import { gunzipSync } from 'node:zlib'
 import fc from 'fast-check'
+import { realYear, skipRealData } from '../support/real-data.ts'
 import { crowdSize, recordsArbitrary } from './arbitraries.ts'
 import { batch, distanceOf, distributionOf, driftRatioOf, leaveOneOut, scoreOf } from './batch.ts'
 import { foldEdges } from './edges.ts'
@@ -210,13 +208,9 @@ describe('stream against batch, on a longer random shop', () => {
 })
 
 describe('batch on a real year', () => {
-  const data = fileURLToPath(new URL('../../../../shared/data/', import.meta.url))
-  const skip = existsSync(data) ? false : 'no ../shared/data beside this checkout'
-  it('walks 4,372 users of 406,829 events', { skip }, () => {
-    const labels = ndjson<OracleLabel>(`${data}online-retail-personas.ndjson.gz`)
-    const events = ndjson<OracleEvent>(`${data}online-retail.ndjson.gz`)
-    const records: OracleRecord[] = events.map((event) => ({ ...event, kind: 'event' }))
-    records.push({ kind: 'import', labels: labels.filter((_, nth) => nth % 10 === 0) })
+  it('walks 4,372 users of 406,829 events', { skip: skipRealData }, () => {
+    const { events, prototypes } = realYear()
+    const records: OracleRecord[] = [...events, prototypes]
     const { exact } = batchOf(records)
     assert.equal(exact.walks.size, 4372)
     assert.equal(exact.products.size, 3684)
@@ -286,9 +280,4 @@ function buys(user_id: string, product_id: string): OracleEvent {
   bought += 1
   const event_id = `purchase ${bought}`
   return { kind: 'event', event_id, user_id, product_id, type: 'purchase', ts: '2024-05-01T10:00:00Z' }
-}
-
-function ndjson<T>(path: string): T[] {
-  const lines = gunzipSync(readFileSync(path)).toString('utf8').trim().split('\n')
-  return lines.map((line) => JSON.parse(line) as T)
 }

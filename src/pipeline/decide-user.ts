@@ -121,7 +121,7 @@ function longerWalks(run: Run, slot: number, cause: RecordCause): Snapshot | und
   const { users, policy, active } = engine
   if (policy.sampling.walksMax === 0 || active.meta.prototypes === 0) return undefined
   const rng = rngFor({ seed: policy.seed, text: users.userId[slot]!, position: cause.position })
-  const result = sampleLongerWalks(graphOf(run), users.index[slot]!, {
+  const result = sampleLongerWalks(graphOf(run, users.index[slot]!), users.index[slot]!, {
     personas: active.names.length,
     policy: policy.sampling,
     rng,
@@ -129,12 +129,21 @@ function longerWalks(run: Run, slot: number, cause: RecordCause): Snapshot | und
   return result && { ...result, position: cause.position }
 }
 
-function graphOf({ engine, tx }: Run): WalkGraph {
-  const { products, active, policy } = engine
+/** The graph that walks from `start` are over: its own list, which each of them begins with, is read once. */
+function graphOf({ engine, tx }: Run, start: UserIndex): WalkGraph {
+  const { products, active, policy, neighbours } = engine
+  tx.productsOf(start, neighbours)
   const where = { store: tx, version: active.meta.version }
   return {
     weightMax: edgeWeightMaxOf(policy.repeat),
-    drawProduct: (user, rng, edge) => tx.drawProduct(user as UserIndex, rng, edge),
+    drawProduct: (user, rng, edge) => {
+      if (user !== start) return tx.drawProduct(user as UserIndex, rng, edge)
+      if (neighbours.length === 0) return false
+      const slot = rng.below(neighbours.length)
+      edge.neighbour = neighbours.ids[slot]!
+      edge.weight = neighbours.weights[slot]!
+      return true
+    },
     drawUser: (product, rng, edge) => tx.drawUser(product as ProductIndex, rng, edge),
     publishedOf: (product, out) => {
       const { values, offset } = products.published(product as ProductIndex, where)

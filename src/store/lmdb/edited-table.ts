@@ -6,8 +6,8 @@ import type { Table } from './table.ts'
 
 const slabBytes = 1 << 20
 
-/** A row in memory: its bytes are [0, length) of `bytes`, which may be longer. Valid until the next read. */
-export type EditedRow = { bytes: Buffer; length: number }
+/** A row in memory: its bytes are [0, length) of `bytes`, which may be longer, and of `view`. Valid until the next read. */
+export type EditedRow = { bytes: Buffer; view: DataView; length: number }
 type KeptRow = EditedRow & { readonly key: number; dirty: boolean }
 
 export class EditedTable {
@@ -20,7 +20,7 @@ export class EditedTable {
   #slabUsed = 0
   #keptBytes = 0
   #writing = false
-  readonly #reading: EditedRow = { bytes: this.#slab, length: 0 }
+  readonly #reading: EditedRow = { bytes: this.#slab, view: viewOf(this.#slab), length: 0 }
 
   /** `keptBytesMax`: memory for rows kept between transactions; 0 keeps none. */
   constructor(table: Table, keptBytesMax: number) {
@@ -65,6 +65,7 @@ export class EditedTable {
     if (stored === undefined) return undefined
     if (this.#writing && this.#keptBytes < this.#keptBytesMax) return this.#keep(key, stored)
     this.#reading.bytes = stored
+    this.#reading.view = viewOf(stored)
     this.#reading.length = stored.length
     return this.#reading
   }
@@ -86,6 +87,7 @@ export class EditedTable {
       const room = this.#allot(Math.max(length, row.length * 2))
       row.bytes.copy(room, 0, 0, row.length)
       row.bytes = room
+      row.view = viewOf(room)
     }
     for (let at = row.length; at < length; at++) row.bytes[at] = 0 // a few bytes: faster than `fill`
     row.length = length
@@ -105,8 +107,9 @@ export class EditedTable {
 
   #keep(key: number, stored: Buffer | undefined): KeptRow {
     const length = stored?.length ?? 0
-    const row = { key, bytes: this.#allot(length), length, dirty: false }
-    stored?.copy(row.bytes)
+    const bytes = this.#allot(length)
+    stored?.copy(bytes)
+    const row = { key, bytes, view: viewOf(bytes), length, dirty: false }
     this.#rows.set(key, row)
     return row
   }
@@ -128,4 +131,8 @@ export class EditedTable {
     this.#slabUsed = 0
     this.#keptBytes = this.#slab.length
   }
+}
+
+function viewOf({ buffer, byteOffset, length }: Buffer): DataView {
+  return new DataView(buffer, byteOffset, length)
 }

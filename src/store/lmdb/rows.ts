@@ -80,39 +80,39 @@ export const noSlot = 2 ** 32 - 1
 export type StoredEdge = { readonly edge: Edge; readonly userSlot: number; readonly productSlot: number }
 
 export function writeEdge(
-  bytes: Buffer,
+  view: DataView,
   at: number,
   product: number,
   { edge, userSlot, productSlot }: StoredEdge,
 ): void {
-  bytes.writeUInt32LE(product, at)
-  bytes.writeUInt32LE(userSlot, at + 4)
-  bytes.writeUInt32LE(productSlot, at + 8)
-  bytes.writeUInt32LE(edge.views, at + 12)
-  bytes.writeUInt32LE(edge.carts, at + 16)
-  bytes.writeUInt32LE(edge.reviews, at + 20)
-  bytes.writeDoubleLE(edge.net, at + 24)
-  bytes.writeDoubleLE(edge.firstTs, at + 32)
-  bytes.writeDoubleLE(edge.lastTs, at + 40)
+  view.setUint32(at, product, true)
+  view.setUint32(at + 4, userSlot, true)
+  view.setUint32(at + 8, productSlot, true)
+  view.setUint32(at + 12, edge.views, true)
+  view.setUint32(at + 16, edge.carts, true)
+  view.setUint32(at + 20, edge.reviews, true)
+  view.setFloat64(at + 24, edge.net, true)
+  view.setFloat64(at + 32, edge.firstTs, true)
+  view.setFloat64(at + 40, edge.lastTs, true)
 }
 
-export function readEdge(bytes: Buffer, at: number): StoredEdge {
+export function readEdge(view: DataView, at: number): StoredEdge {
   return {
     edge: {
-      net: bytes.readDoubleLE(at + 24),
-      views: bytes.readUInt32LE(at + 12),
-      carts: bytes.readUInt32LE(at + 16),
-      reviews: bytes.readUInt32LE(at + 20),
-      firstTs: bytes.readDoubleLE(at + 32),
-      lastTs: bytes.readDoubleLE(at + 40),
+      net: view.getFloat64(at + 24, true),
+      views: view.getUint32(at + 12, true),
+      carts: view.getUint32(at + 16, true),
+      reviews: view.getUint32(at + 20, true),
+      firstTs: view.getFloat64(at + 32, true),
+      lastTs: view.getFloat64(at + 40, true),
     },
-    userSlot: bytes.readUInt32LE(at + 4),
-    productSlot: bytes.readUInt32LE(at + 8),
+    userSlot: view.getUint32(at + 4, true),
+    productSlot: view.getUint32(at + 8, true),
   }
 }
 
-export function productOfEdge(bytes: Buffer, at: number): number {
-  return bytes.readUInt32LE(at)
+export function productOfEdge(view: DataView, at: number): number {
+  return view.getUint32(at, true)
 }
 
 /** M f64, published at f64, B (C × f64), b̂ (C × u32). */

@@ -37,7 +37,7 @@ export class SeenIds {
       const row = this.#table.read(block)
       if (row === undefined) continue
       for (let i = 0; (i + 1) * hashBytes <= row.length; i++) {
-        const print = row.bytes.readUInt32LE(i * hashBytes)
+        const print = row.view.getUint32(i * hashBytes, true)
         if (print !== 0) this.#insert(print, block * blockPositions + i)
       }
     }
@@ -62,7 +62,7 @@ export class SeenIds {
     this.#insert(digest[0]!, position)
     const slot = position % blockPositions
     const block = this.#table.edit(Math.floor(position / blockPositions), (slot + 1) * hashBytes)
-    for (let i = 0; i < digest.length; i++) block.bytes.writeUInt32LE(digest[i]!, slot * hashBytes + i * 4)
+    for (let i = 0; i < digest.length; i++) block.view.setUint32(slot * hashBytes + i * 4, digest[i]!, true)
   }
 
   /** Drops blocks that lie wholly behind the horizon. */
@@ -100,7 +100,7 @@ export class SeenIds {
     const block = this.#table.read(Math.floor(position / blockPositions))
     const from = (position % blockPositions) * hashBytes
     if (block === undefined || block.length < from + hashBytes) return false
-    return this.#digest.every((word, i) => word === block.bytes.readUInt32LE(from + i * 4))
+    return this.#digest.every((word, i) => word === block.view.getUint32(from + i * 4, true))
   }
 
   #insert(print: number, position: number): void {

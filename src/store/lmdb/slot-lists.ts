@@ -71,9 +71,9 @@ export class SlotLists {
     into.length = length
     if (head === undefined) return
     const headStart = this.#headStart(length)
-    copyEntries(head.bytes, this.#headAt(node) + headerBytes, { into, from: headStart, to: length })
+    copyEntries(head.view, this.#headAt(node) + headerBytes, { into, from: headStart, to: length })
     for (let from = 0; from < headStart; from += chunkEntries)
-      copyEntries(this.#chunk(node, from).bytes, 0, {
+      copyEntries(this.#chunk(node, from).view, 0, {
         into,
         from,
         to: Math.min(from + chunkEntries, headStart),
@@ -84,13 +84,13 @@ export class SlotLists {
   append(node: number, { neighbour, weight }: WalkEdge): number {
     const at = this.#headAt(node)
     const head = this.#table.edit(this.#headKey(node), at + headerBytes)
-    const slot = head.bytes.readUInt32LE(at)
+    const slot = head.view.getUint32(at, true)
     const headStart = this.#headStart(slot)
     const entryAt = at + headerBytes + (slot - headStart) * entryBytes
     const end = this.#headsPerRow > 1 ? at + this.#stride : entryAt + entryBytes
     if (end > head.length) this.#table.grow(head, end)
-    writeEntry(head.bytes, entryAt, neighbour, weight)
-    head.bytes.writeUInt32LE(slot + 1, at)
+    writeEntry(head.view, entryAt, neighbour, weight)
+    head.view.setUint32(at, slot + 1, true)
     if ((slot + 1) % this.#block === 0) this.#moveDown(node, head, headStart)
     return slot
   }
@@ -112,8 +112,8 @@ export class SlotLists {
     const at = inHead
       ? this.#headAt(node) + headerBytes + (slot - headStart) * entryBytes
       : (slot % chunkEntries) * entryBytes
-    if (from.bytes.readUInt32LE(at) === neighbour && from.bytes.readUInt16LE(at + 4) === weight) return
-    writeEntry(this.#table.edit(inHead ? key : chunkKey(node, slot), 0).bytes, at, neighbour, weight)
+    if (from.view.getUint32(at, true) === neighbour && from.view.getUint16(at + 4, true) === weight) return
+    writeEntry(this.#table.edit(inHead ? key : chunkKey(node, slot), 0).view, at, neighbour, weight)
   }
 
   /** Removes the entry at `slot`; the last entry takes its place: its neighbour is returned, −1 if none moved. */
@@ -128,7 +128,7 @@ export class SlotLists {
     if ((last + 1) % this.#block === 0) this.#moveUp(node, last + 1 - this.#block)
     const at = this.#headAt(node)
     const head = this.#table.edit(this.#headKey(node), 0)
-    head.bytes.writeUInt32LE(last, at)
+    head.view.setUint32(at, last, true)
     const end = at + headerBytes + (last - this.#headStart(last)) * entryBytes
     head.bytes.fill(0, end, end + entryBytes)
     if (this.#headsPerRow > 1) return moved.neighbour
@@ -163,12 +163,12 @@ export class SlotLists {
   #entry(node: number, head: EditedRow, slot: number, into: WalkEdge): void {
     const headStart = this.#headStart(this.#lengthIn(head, node))
     const inHead = slot >= headStart
-    const bytes = inHead ? head.bytes : this.#chunk(node, slot).bytes
+    const view = inHead ? head.view : this.#chunk(node, slot).view
     const at = inHead
       ? this.#headAt(node) + headerBytes + (slot - headStart) * entryBytes
       : (slot % chunkEntries) * entryBytes
-    into.neighbour = bytes.readUInt32LE(at)
-    into.weight = bytes.readUInt16LE(at + 4)
+    into.neighbour = view.getUint32(at, true)
+    into.weight = view.getUint16(at + 4, true)
   }
 
   #headKey(node: number): number {
@@ -182,7 +182,7 @@ export class SlotLists {
 
   #lengthIn(row: EditedRow | undefined, node: number): number {
     const at = this.#headAt(node)
-    return row === undefined || row.length <= at ? 0 : row.bytes.readUInt32LE(at)
+    return row === undefined || row.length <= at ? 0 : row.view.getUint32(at, true)
   }
 
   /** The first slot whose entry the head of a list of `length` holds. */
@@ -201,18 +201,18 @@ function chunkKey(node: number, slot: number): number {
   return pair(node + 1, Math.floor(slot / chunkEntries))
 }
 
-function writeEntry(bytes: Buffer, at: number, neighbour: number, weight: number): void {
-  bytes.writeUInt32LE(neighbour, at)
-  bytes.writeUInt16LE(weight, at + 4)
+function writeEntry(view: DataView, at: number, neighbour: number, weight: number): void {
+  view.setUint32(at, neighbour, true)
+  view.setUint16(at + 4, weight, true)
 }
 
 function copyEntries(
-  bytes: Buffer,
+  view: DataView,
   at: number,
   { into, from, to }: { into: Neighbours; from: number; to: number },
 ): void {
   for (let slot = from; slot < to; slot++, at += entryBytes) {
-    into.ids[slot] = bytes.readUInt32LE(at)
-    into.weights[slot] = bytes.readUInt16LE(at + 4)
+    into.ids[slot] = view.getUint32(at, true)
+    into.weights[slot] = view.getUint16(at + 4, true)
   }
 }

@@ -37,7 +37,7 @@ export class UserEdges {
 
   get(user: UserIndex, product: ProductIndex): StoredEdge | undefined {
     const { bucket, at } = this.#find(user, product)
-    return at < 0 ? undefined : readEdge(this.#table.read(pair(user, bucket))!.bytes, at)
+    return at < 0 ? undefined : readEdge(this.#table.read(pair(user, bucket))!.view, at)
   }
 
   /** Every edge of a user, in no order that means anything. */
@@ -48,7 +48,7 @@ export class UserEdges {
       const row = this.#table.read(pair(user, bucket))
       if (row === undefined) continue
       for (let at = startOf(bucket); at < row.length; at += edgeBytes)
-        found.push({ product: productOfEdge(row.bytes, at) as ProductIndex, stored: readEdge(row.bytes, at) })
+        found.push({ product: productOfEdge(row.view, at) as ProductIndex, stored: readEdge(row.view, at) })
     }
     return found
   }
@@ -57,7 +57,7 @@ export class UserEdges {
     const { bucket, buckets, at } =
       this.#found.user === user && this.#found.product === product ? this.#found : this.#find(user, product)
     if (at >= 0) {
-      writeEdge(this.#table.edit(pair(user, bucket), 0).bytes, at, product, stored)
+      writeEdge(this.#table.edit(pair(user, bucket), 0).view, at, product, stored)
       return
     }
     this.#found.user = -1
@@ -65,10 +65,10 @@ export class UserEdges {
     const row = bucket === 0 ? first : this.#table.edit(pair(user, bucket), 0)
     const end = row.length
     this.#table.grow(row, end + edgeBytes)
-    writeEdge(row.bytes, end, product, stored)
-    const count = first.bytes.readUInt32LE(0) + 1
-    first.bytes.writeUInt32LE(count, 0)
-    first.bytes.writeUInt32LE(buckets, 4)
+    writeEdge(row.view, end, product, stored)
+    const count = first.view.getUint32(0, true) + 1
+    first.view.setUint32(0, count, true)
+    first.view.setUint32(4, buckets, true)
     if (count > buckets * fullEdges) this.#split(user, buckets)
   }
 
@@ -78,14 +78,14 @@ export class UserEdges {
     if (at < 0) return
     this.#take(user, bucket, at)
     const first = this.#table.edit(pair(user, 0), headerBytes)
-    const count = first.bytes.readUInt32LE(0) - 1
-    first.bytes.writeUInt32LE(count, 0)
+    const count = first.view.getUint32(0, true) - 1
+    first.view.setUint32(0, count, true)
     if (count > 0) return
     for (let bucket = 0; bucket < buckets; bucket++) this.#table.remove(pair(user, bucket))
   }
 
   #bucketsOf(user: UserIndex): number {
-    return this.#table.read(pair(user, 0))?.bytes.readUInt32LE(4) ?? 0
+    return this.#table.read(pair(user, 0))?.view.getUint32(4, true) ?? 0
   }
 
   #find(user: UserIndex, product: ProductIndex): Place {
@@ -93,7 +93,7 @@ export class UserEdges {
     const first = this.#table.read(pair(user, 0))
     found.user = user
     found.product = product
-    found.buckets = first === undefined ? 1 : first.bytes.readUInt32LE(4)
+    found.buckets = first === undefined ? 1 : first.view.getUint32(4, true)
     found.bucket = bucketOf(product, found.buckets)
     const row = found.bucket === 0 ? first : this.#table.read(pair(user, found.bucket))
     found.at = row === undefined ? -1 : placeIn(row, found.bucket, product)
@@ -112,14 +112,14 @@ export class UserEdges {
 
   /** One more bucket: it takes its edges out of the one that stood for both. */
   #split(user: UserIndex, bucket: number): void {
-    this.#table.edit(pair(user, 0), 0).bytes.writeUInt32LE(bucket + 1, 4)
+    this.#table.edit(pair(user, 0), 0).view.setUint32(4, bucket + 1, true)
     const before = bucket - 2 ** (31 - Math.clz32(bucket))
     if (this.#table.read(pair(user, before)) === undefined) return
     const from = this.#table.edit(pair(user, before), 0)
     const to = this.#table.edit(pair(user, bucket), 0)
     let end = startOf(before)
     for (let at = end; at < from.length; at += edgeBytes) {
-      const stays = bucketOf(productOfEdge(from.bytes, at), bucket + 1) === before
+      const stays = bucketOf(productOfEdge(from.view, at), bucket + 1) === before
       if (!stays) this.#table.grow(to, to.length + edgeBytes)
       from.bytes.copy(stays ? from.bytes : to.bytes, stays ? end : to.length - edgeBytes, at, at + edgeBytes)
       if (stays) end += edgeBytes
@@ -135,9 +135,9 @@ function startOf(bucket: number): number {
 }
 
 /** The byte at which the product's edge lies in its bucket, −1 if it is not there. */
-function placeIn({ bytes, length }: EditedRow, bucket: number, product: number): number {
+function placeIn({ view, length }: EditedRow, bucket: number, product: number): number {
   for (let at = startOf(bucket); at < length; at += edgeBytes)
-    if (productOfEdge(bytes, at) === product) return at
+    if (productOfEdge(view, at) === product) return at
   return -1
 }
 

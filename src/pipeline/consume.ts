@@ -128,13 +128,14 @@ export class Consumer {
   async #scrub(): Promise<boolean> {
     const { store, log } = this.#options
     const due = store.scrubs()
-    if (due.length > 0) await store.flushed() // until then the records are still to be consumed
-    for (const { id, scrub } of due) {
-      log.scrub(scrub.before + 1, (record) => mentionsUser(record, scrub.userId))
-      await log.flushed()
-      store.transact((tx) => tx.removeScrub(id))
-    }
-    return due.length > 0
+    if (due.length === 0) return false
+    await store.flushed() // until then the records are still to be consumed
+    for (const { scrub } of due) log.scrub(scrub.before + 1, (record) => mentionsUser(record, scrub.userId))
+    await log.flushed()
+    store.transact((tx) => {
+      for (const { id } of due) tx.removeScrub(id)
+    })
+    return true
   }
 
   /** Drops consumed records and delivered changes past their retention; what a sink has not taken stays, open or not. */

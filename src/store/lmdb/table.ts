@@ -68,10 +68,10 @@ export class Table<K extends Key = number> {
 
   /** Ends the transaction: what it changed is under way until `landed`; undefined if that is nothing. */
   seal(): TableChanges | undefined {
-    this.#underWay.push(this.#pending)
-    if (this.#pending.size === 0) return undefined
     const sealed = this.#pending
     this.#pending = new Map()
+    this.#underWay.push(sealed)
+    if (sealed.size === 0) return undefined
     return {
       table: this.name,
       keys: sortedKeys(sealed),

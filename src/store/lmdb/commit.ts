@@ -9,6 +9,8 @@ import type { Key, TableChanges } from './table.ts'
 
 /** The thread's short-lived memory: a transaction at a time. */
 const threadYoungMb = 8
+/** Shared memory that is kept for the next commit; one that needs more gets memory of its own. */
+const idleBytesMax = 4 << 20
 
 export type Committer = {
   /** Commits the changes after all earlier ones; what it resolves to is on disk. Errors reject, saying what to do. */
@@ -147,13 +149,14 @@ class CommitThread {
 
   #done(): void {
     const { bytes, resolve } = this.#waiting.shift()!
-    this.#idle.push(bytes)
+    if (bytes.byteLength <= idleBytesMax) this.#idle.push(bytes)
     resolve()
     if (this.#waiting.length === 0) this.#worker.unref()
   }
 
   #fail(error: unknown): void {
     this.#failure ??= error
+    this.ready = true // a thread that could not start is no reason to go on without it: the next commit is told
     for (const { reject } of this.#waiting.splice(0)) reject(this.#failure)
   }
 }
@@ -162,7 +165,7 @@ class CommitThread {
 function pack(changes: readonly TableChanges[], idle: SharedArrayBuffer | undefined): PackedChanges {
   let size = 0
   for (const { rows } of changes) for (const row of rows.values()) size += row?.length ?? 0
-  const bytes = idle !== undefined && idle.byteLength >= size ? idle : new SharedArrayBuffer(size * 2)
+  const bytes = idle !== undefined && idle.byteLength >= size ? idle : new SharedArrayBuffer(Math.max(size, idleBytesMax))
   const all = Buffer.from(bytes)
   let at = 0
   const tables = changes.map(({ table, keys, rows }) => {

@@ -11,7 +11,7 @@ import { Table } from './table.ts'
 import { UserEdges } from './user-edges.ts'
 
 /** Rows changed in memory between two writes. */
-const editsMax = 50_000
+const editsMax = 1000
 const headsEnd = 2 ** 26
 
 export function migrate1(env: RootDatabase): void {

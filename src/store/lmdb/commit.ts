@@ -165,7 +165,8 @@ class CommitThread {
 function pack(changes: readonly TableChanges[], idle: SharedArrayBuffer | undefined): PackedChanges {
   let size = 0
   for (const { rows } of changes) for (const row of rows.values()) size += row?.length ?? 0
-  const bytes = idle !== undefined && idle.byteLength >= size ? idle : new SharedArrayBuffer(Math.max(size, idleBytesMax))
+  const bytes =
+    idle !== undefined && idle.byteLength >= size ? idle : new SharedArrayBuffer(Math.max(size, idleBytesMax))
   const all = Buffer.from(bytes)
   let at = 0
   const tables = changes.map(({ table, keys, rows }) => {

@@ -89,10 +89,22 @@ export type QuarantinedRecord = {
   readonly format: string
   readonly cause: string
   readonly bytes: Uint8Array
+  /** What the source said of the record beside its bytes, as JSON, for a source that has more to say. */
+  readonly envelope?: string | undefined
 }
 /** An erased user, by keyed hash: records below these watermarks are theirs of before, and stay blocked. */
 export type Tombstone = { readonly position: number; readonly watermarks: Readonly<Record<string, number>> }
-export type SinkCursor = { readonly next: number }
+/**
+ * How far a sink has come. `feed`: what the number counts (change rows unless it says quarantine ids); `erasures`: the
+ * sink wants to be told of erased users.
+ */
+export type SinkCursor = {
+  readonly next: number
+  readonly feed?: 'quarantine'
+  readonly erasures?: boolean
+}
+/** An erased user whose erasure some sink must be told of, at its place in the order of change rows. */
+export type ErasureRow = { readonly number: number; readonly userId: string }
 export type NamedSinkCursor = SinkCursor & { readonly name: string }
 /** Bytes of an erased user still to be removed from the embedded log, below this offset. */
 export type Scrub = { readonly userId: string; readonly before: number }
@@ -127,10 +139,14 @@ export type StoreReader = {
   labels(version: number): Iterable<{ userIndex: UserIndex; shares: ShareList }>
   pendingLabels(): Iterable<{ userId: UserId; shares: ShareList }>
   watermark(source: string): number
+  /** Writer schema by its key, as JSON; undefined for one that no record needed yet. */
+  schema(key: string): string | undefined
   watermarks(): Readonly<Record<string, number>>
   journal(): Iterable<JournalEntry>
   /** Change rows from number `from`, ascending, `limit` at the most. */
   changes(from: number, limit: number): ChangeRow[]
+  /** Erasures still to be told of, from number `from` on and below `before`, ascending. */
+  erasures(from: number, before: number): ErasureRow[]
   sinkCursor(name: string): SinkCursor | undefined
   /** The cursors of all sinks that ever took change rows. */
   sinkCursors(): readonly NamedSinkCursor[]
@@ -165,11 +181,18 @@ export type StoreWriter = StoreReader & {
   /** Remembers an event id that is not remembered yet as of `position`, which has no other. */
   remember(eventId: EventId, position: number): void
   setWatermark(source: string, next: number): void
+  putSchema(key: string, schema: string): void
   addJournal(entry: JournalEntry): void
+  /** Keeps the newest `entries` of the journal. */
+  trimJournal(entries: number): void
   addChange(userIndex: UserIndex, json: string): void
   removeChangesOf(user: UserIndex): void
   /** Drops change rows below `before`. */
   trimChanges(before: number): void
+  /** Takes the next number of the change rows for an erasure that sinks must be told of. */
+  addErasure(userId: string): void
+  /** Drops erasures below `before`. */
+  trimErasures(before: number): void
   setSinkCursor(name: string, cursor: SinkCursor): void
   /** Forgets a sink, known or not: change rows wait for it no longer. */
   dropSinkCursor(name: string): void

@@ -26,7 +26,7 @@ describe('data of schema 1', () => {
       ]) {
         const { code, stderr } = await run([...args, '--data', data])
         assert.equal(code, 1)
-        assert.match(stderr, /has schema 1, this version reads 2: .*kindred migrate/)
+        assert.match(stderr, /has schema 1, this version reads 3: .*kindred migrate/)
       }
       await succeed(['migrate', '--data', data])
       await assertSound(data)

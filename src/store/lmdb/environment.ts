@@ -1,5 +1,5 @@
 // Opening the LMDB environment of the state: schema and settings are checked before anything is read.
-import { randomBytes } from 'node:crypto'
+import { randomBytes, randomUUID } from 'node:crypto'
 import type { Database, RootDatabase } from 'lmdb'
 import { FatalError } from '../../errors.ts'
 import { openLmdb, openNamed, openNumbered } from '../../lmdb/open.ts'
@@ -91,6 +91,7 @@ export function writeMeta({ named }: Environment, name: string, value: unknown):
 function initialise(environment: Environment, { settings, path }: EnvironmentOptions): void {
   writeMeta(environment, 'schema', schemaVersion)
   writeMeta(environment, 'settings', settings)
+  writeMeta(environment, 'store_id', randomUUID())
   writeMeta(environment, 'erasure_key', randomBytes(32).toString('hex'))
   commitHere(environment.env, path).commit(sealed(environment))
   landed(environment)

@@ -1,6 +1,6 @@
 // The key layout of the LMDB store, as one table.
 /** The layout's number; a store of another number is refused, or migrated (migrations.ts). */
-export const schemaVersion = 2
+export const schemaVersion = 3
 
 /**
  * | table         | key                  | value                                                               |
@@ -21,10 +21,12 @@ export const schemaVersion = 2
  * | labels        | (version, user)      | label shares (version 0: of the pending import, by ordinal)         |
  * | seen          | position / 64        | 64 × 16 bytes: hashes of event ids                                  |
  * | watermarks    | source name          | next offset, f64                                                    |
+ * | schemas       | key of the source    | writer schema of records, JSON                                      |
  * | journal       | ordinal              | JSON: source, offset range, position                                |
  * | outbox        | change number        | user index u32, change event as JSON                                |
+ * | erasures      | change number        | user id whose erasure sinks must be told of, until they are         |
  * | quarantine    | id                   | JSON header, original bytes                                         |
- * | sinks         | sink name            | JSON: next change number                                            |
+ * | sinks         | sink name            | JSON: next change number (or quarantine id)                         |
  * | tombstones    | keyed hash of a user | JSON: position, watermarks                                          |
  * | scrubs        | ordinal              | JSON: user id, log offset                                           |
  *
@@ -38,6 +40,7 @@ export const tableNames = [
   'labels',
   'journal',
   'outbox',
+  'erasures',
   'quarantine',
   'scrubs',
 ] as const
@@ -48,7 +51,15 @@ export const editedTables = {
   product_users: 32 << 20,
   seen: 0,
 } as const
-export const namedTables = ['meta', 'user_ids', 'product_ids', 'watermarks', 'sinks', 'tombstones'] as const
+export const namedTables = [
+  'meta',
+  'user_ids',
+  'product_ids',
+  'schemas',
+  'watermarks',
+  'sinks',
+  'tombstones',
+] as const
 
 const half = 2 ** 26
 

@@ -37,6 +37,8 @@ export type LmdbStoreOptions = {
 export type LmdbStore = Store & {
   /** What lies below, for what works on the tables themselves. */
   readonly environment: Environment
+  /** Names this store among all others; a copy has the same. */
+  readonly id: string
   /** Whether the next commit is made in a thread. */
   commitsInThread(): boolean
   /** Copies the store to a directory, as of now, without free pages. */
@@ -108,6 +110,7 @@ export function openLmdbStore(options: LmdbStoreOptions): LmdbStore {
   return {
     ...writer,
     environment,
+    id: readMeta<string>(environment, 'store_id') ?? '',
     transact(change) {
       assert(!state.writing, 'transactions do not nest')
       if (failure !== undefined) throw failure.error

@@ -5,12 +5,16 @@ import { FatalError } from '../../errors.ts'
 import { openLmdb, openNamed } from '../../lmdb/open.ts'
 import { schemaVersion } from './layout.ts'
 import { migrate1 } from './migrate-1.ts'
+import { migrate2 } from './migrate-2.ts'
 
 /** Changes an environment of schema n into one of n + 1, inside a transaction. */
 export type MigrationStep = (env: RootDatabase) => void
 
 /** Steps by the schema that they start from. */
-export const migrationSteps: ReadonlyMap<number, MigrationStep> = new Map([[1, migrate1]])
+export const migrationSteps: ReadonlyMap<number, MigrationStep> = new Map([
+  [1, migrate1],
+  [2, migrate2],
+])
 
 /** Brings the state in `path` to `target`, step by step; an interrupted migration goes on where it stopped. */
 export async function migrate(

@@ -161,8 +161,9 @@ export function encodeQuarantined({
   format,
   cause,
   bytes,
+  envelope,
 }: Omit<QuarantinedRecord, 'id'>): Buffer {
-  const header = Buffer.from(JSON.stringify({ source, offset, format, cause }))
+  const header = Buffer.from(JSON.stringify({ source, offset, format, cause, envelope }))
   const length = Buffer.allocUnsafe(4)
   length.writeUInt32LE(header.length)
   return Buffer.concat([length, header, bytes])

@@ -12,12 +12,18 @@ type StreamMethods =
   | 'watermark'
   | 'watermarks'
   | 'setWatermark'
+  | 'schema'
+  | 'putSchema'
   | 'journal'
   | 'addJournal'
+  | 'trimJournal'
   | 'changes'
   | 'addChange'
   | 'removeChangesOf'
   | 'trimChanges'
+  | 'erasures'
+  | 'addErasure'
+  | 'trimErasures'
   | 'sinkCursor'
   | 'sinkCursors'
   | 'setSinkCursor'
@@ -53,6 +59,14 @@ export function streamTables(
       environment.named.watermarks.put(source, bytes)
     },
 
+    schema(key: string): string | undefined {
+      return environment.named.schemas.get(key)?.toString('utf8')
+    },
+
+    putSchema(key: string, schema: string): void {
+      environment.named.schemas.put(key, Buffer.from(schema))
+    },
+
     *journal(): Iterable<port.JournalEntry> {
       const { journal } = environment.tables
       for (const key of [...journal.keys(0, everything)]) yield parseJson(journal.get(key)!)
@@ -68,6 +82,12 @@ export function streamTables(
       if (!extends_) writeMeta(environment, 'journal_last', next)
       const merged = extends_ && last !== undefined ? { ...last, to: entry.to } : entry
       journal.put(next, Buffer.from(JSON.stringify(merged)))
+    },
+
+    trimJournal(entries: number): void {
+      const { journal } = environment.tables
+      const last = readMeta<number>(environment, 'journal_last') ?? -1
+      for (const key of [...journal.keys(0, Math.max(0, last + 1 - entries))]) journal.remove(key)
     },
 
     changes(from: number, limit: number): port.ChangeRow[] {
@@ -98,6 +118,23 @@ export function streamTables(
     trimChanges(before: number): void {
       const { outbox } = environment.tables
       for (const key of [...outbox.keys(0, before)]) outbox.remove(key)
+    },
+
+    erasures(from: number, before: number): port.ErasureRow[] {
+      const { erasures } = environment.tables
+      return [...erasures.keys(from, before)].map((number) => ({
+        number,
+        userId: erasures.get(number)!.toString('utf8'),
+      }))
+    },
+
+    addErasure(userId: string): void {
+      environment.tables.erasures.put(state.count.changes++, Buffer.from(userId))
+    },
+
+    trimErasures(before: number): void {
+      const { erasures } = environment.tables
+      for (const key of [...erasures.keys(0, before)]) erasures.remove(key)
     },
 
     sinkCursor(name: string): port.SinkCursor | undefined {

@@ -46,6 +46,6 @@ function quarantinePart({ undo, count }: MemoryState) {
   } satisfies Partial<StoreWriter>
 }
 
-function copyOf({ id, source, offset, format, cause, bytes }: QuarantinedRecord): QuarantinedRecord {
-  return { id, source, offset, format, cause, bytes: Uint8Array.from(bytes) }
+function copyOf({ bytes, ...record }: QuarantinedRecord): QuarantinedRecord {
+  return { ...record, bytes: Uint8Array.from(bytes) }
 }

@@ -1,30 +1,34 @@
 // Where the stream stands, in memory: dedupe, watermarks, the commit journal, change rows and who has read them.
-import type { ChangeRow, JournalEntry, SinkCursor, StoreWriter } from '../port.ts'
+import type { ChangeRow, ErasureRow, JournalEntry, SinkCursor, StoreWriter } from '../port.ts'
 import { SeenIds } from './seen.ts'
-import { type MemoryState, page, type UndoLog } from './undo.ts'
+import { ascendingKeys, type MemoryState, page, type UndoLog } from './undo.ts'
 
 export function streamPart(state: MemoryState, { dedupeHorizon }: { dedupeHorizon: number }) {
   const { undo } = state
   const seen = new SeenIds(undo, dedupeHorizon)
   const watermarks = new Map<string, number>()
   const cursors = new Map<string, SinkCursor>()
+  const schemas = new Map<string, string>()
   return {
     seen: (eventId, position) => seen.seen(eventId, position),
     remember: (eventId, position) => seen.remember(eventId, position),
     watermark: (source) => watermarks.get(source) ?? 0,
     watermarks: () => Object.fromEntries(watermarks),
     setWatermark: (source, next) => undo.set(watermarks, source, next),
+    schema: (key) => schemas.get(key),
+    putSchema: (key, schema) => undo.set(schemas, key, schema),
     sinkCursor: (name) => cursors.get(name),
     sinkCursors: () => Array.from(cursors, ([name, cursor]) => ({ name, ...cursor })),
     setSinkCursor: (name, cursor) => undo.set(cursors, name, Object.freeze({ ...cursor })),
     dropSinkCursor: (name) => undo.set(cursors, name, undefined),
     ...journalPart(undo),
     ...changesPart(state),
+    ...erasuresPart(state),
   } satisfies Partial<StoreWriter>
 }
 
 function journalPart(undo: UndoLog) {
-  const entries: JournalEntry[] = []
+  let entries: JournalEntry[] = []
   return {
     journal: () => [...entries],
     /** An entry that goes on where the last one ends, in the same source, extends it. */
@@ -36,6 +40,13 @@ function journalPart(undo: UndoLog) {
       undo.add(() => {
         entries.pop()
         if (goesOn) entries.push(last)
+      })
+    },
+    trimJournal(kept) {
+      const before = entries
+      entries = entries.slice(Math.max(0, entries.length - kept))
+      undo.add(() => {
+        entries = before
       })
     },
   } satisfies Partial<StoreWriter>
@@ -54,5 +65,22 @@ function changesPart({ undo, count }: MemoryState) {
     },
     removeChangesOf: (user) => removeWhere(({ userIndex }) => userIndex === user),
     trimChanges: (before) => removeWhere(({ number }) => number < before),
+  } satisfies Partial<StoreWriter>
+}
+
+function erasuresPart({ undo, count }: MemoryState) {
+  const rows = new Map<number, ErasureRow>()
+  return {
+    erasures: (from, before) =>
+      ascendingKeys(rows)
+        .filter((number) => number >= from && number < before)
+        .map((number) => rows.get(number)!),
+    addErasure(userId) {
+      const number = count.changes++
+      undo.set(rows, number, Object.freeze({ number, userId }))
+    },
+    trimErasures(before) {
+      for (const number of [...rows.keys()]) if (number < before) undo.set(rows, number, undefined)
+    },
   } satisfies Partial<StoreWriter>
 }

@@ -1,5 +1,6 @@
 // Configuration: one schema over environment variables KINDRED_*, documented by itself (`kindred config`).
 import { z } from 'zod'
+import { kafkaSettings } from './config-kafka.ts'
 import { leastDelta } from './core/vector.ts'
 import { UsageError } from './errors.ts'
 
@@ -66,11 +67,25 @@ export const settings = {
   bodyBytesMax: whole(1024, 1 << 30)
     .default(16 * 1024 * 1024)
     .describe('bytes of one request to POST /v1/events'),
+  journalRetention: whole(1, 1_000_000_000)
+    .default(1_000_000)
+    .describe('ranges of the commit journal kept: which records were applied in which order'),
+  relayBacklogMax: whole(1, 1_000_000_000)
+    .default(1_000_000)
+    .describe('change events that a sink has not taken past which ingest waits for it'),
+  ...kafkaSettings,
   logLevel: z
     .enum(['fatal', 'error', 'warn', 'info', 'debug', 'silent'])
     .default('info')
     .describe('lowest level that is logged'),
 } as const
+
+/** Settings that are never shown. */
+export const secretSettings: readonly string[] = [
+  'kafkaPassword',
+  'kafkaRegistryPassword',
+  'kafkaOauthSecret',
+] satisfies readonly (keyof typeof settings)[]
 
 const schema = z.strictObject(settings).superRefine(({ delta, kappa }, context) => {
   const least = leastDelta(kappa)

@@ -1,41 +1,105 @@
 // The ingest thread of `serve`: the directory's one writer. It never answers lookups, and lookups never wait for it.
+import { setTimeout as sleep } from 'node:timers/promises'
 import { parentPort, workerData } from 'node:worker_threads'
 import type { Config } from './config.ts'
+import type { PrototypeImport } from './core/event.ts'
 import { messageOf } from './errors.ts'
-import { openProfiler } from './profiler.ts'
+import { type LogLevel, StatusReport } from './kafka/report.ts'
+import { openProfiler, type Profiler, type ProfilerOptions, tryOpenProfiler } from './profiler.ts'
+import { openKafkaParts, usesKafka } from './profiler-kafka.ts'
 import { openChangeFile } from './sink/change-file.ts'
+import { holderOf } from './store/lock.ts'
 
-/** `changes`: a file that change events are appended to. */
-export type WorkerInput = { readonly dir: string; readonly config: Config; readonly changes?: string }
+export type WorkerInput = {
+  readonly dir: string
+  readonly config: Config
+  /** A file that change events are appended to. */
+  readonly changes?: string
+  /** Prototypes that are imported once, if their content was not before. */
+  readonly prototypes?: PrototypeImport
+  /** Wait for the directory while another process writes it, and take over when that one ends. */
+  readonly standby?: boolean
+}
 export type WorkerMessage =
   | { readonly kind: 'ready' }
-  /** Sent every second while ingest runs. */
-  | { readonly kind: 'beat'; readonly position: number }
+  /** Another process writes the directory: this one waits. */
+  | { readonly kind: 'standby'; readonly holder: string }
+  /** Sent every second while ingest runs, and when it changes what does not work. */
+  | { readonly kind: 'beat'; readonly position: number; readonly problem: string | undefined }
+  | {
+      readonly kind: 'log'
+      readonly level: LogLevel
+      readonly message: string
+      readonly fields: Readonly<Record<string, unknown>>
+    }
   | { readonly kind: 'failed'; readonly error: string }
 
 const beatMs = 1000
 /** How long an end may take to apply what was accepted. */
 const drainMsMax = 5000
+/** How often a process that waits looks whether the directory is free. */
+const standbyPollMs = 100
 
-async function ingest({ dir, config, changes }: WorkerInput): Promise<void> {
+async function ingest(input: WorkerInput): Promise<void> {
   const stop = new AbortController()
   parentPort!.on('message', () => stop.abort())
-  await using profiler = openProfiler({
+  let profiler: Profiler | undefined
+  const tell = () => {
+    if (profiler !== undefined)
+      send({ kind: 'beat', position: profiler.store.counters().position, problem: report.notReady })
+  }
+  const report = new StatusReport(
+    (level, message, fields) => send({ kind: 'log', level, message, fields }),
+    () => tell(),
+  )
+  const opened = await openWhenFree(input, { report, signal: stop.signal })
+  if (opened === undefined) return
+  await using own = opened
+  profiler = own
+  importOnce(profiler, input.prototypes)
+  profiler.kafka?.start()
+  tell()
+  send({ kind: 'ready' })
+  const beat = setInterval(tell, beatMs)
+  try {
+    await profiler.consumer.run(stop.signal)
+    const end = AbortSignal.timeout(drainMsMax)
+    await profiler.consumer.drainLog(end) // what is left stays in the log
+    await profiler.consumer.checkpoint(end)
+  } finally {
+    clearInterval(beat)
+  }
+}
+
+/** The directory's one writer, at once or when the process that is it ends; undefined when stopped before. */
+async function openWhenFree(
+  { dir, config, changes, standby = false }: WorkerInput,
+  { report, signal }: { report: StatusReport; signal: AbortSignal },
+): Promise<Profiler | undefined> {
+  const options: ProfilerOptions = {
     dir,
     config,
     role: 'serve',
     commitInThread: true,
     sinks: (store) => (changes === undefined ? [] : [openChangeFile(changes, store)]),
-  })
-  send({ kind: 'ready' })
-  const beat = setInterval(() => send({ kind: 'beat', position: profiler.store.counters().position }), beatMs)
-  try {
-    await profiler.consumer.run(stop.signal)
-    await profiler.consumer.drain(AbortSignal.timeout(drainMsMax)) // what is left stays in the log
-    await profiler.consumer.checkpoint()
-  } finally {
-    clearInterval(beat)
+    kafka: ({ store, values }) =>
+      usesKafka(config) ? openKafkaParts({ dir, config, store, values, report }) : undefined,
   }
+  if (!standby) return openProfiler(options)
+  for (let told = false; !signal.aborted; told = true) {
+    const profiler = tryOpenProfiler(options)
+    if (profiler !== undefined) return profiler
+    if (!told) send({ kind: 'standby', holder: holderOf(dir) })
+    await sleep(standbyPollMs, undefined, { signal }).catch(() => undefined)
+  }
+  return undefined
+}
+
+/** Prototypes of a file given at the start: once by their content, so that a restart does not undo a later import. */
+function importOnce({ log }: Profiler, set: PrototypeImport | undefined): void {
+  if (set === undefined) return
+  const mark = { name: `import:${set.hash}`, next: 1 }
+  if (log.producer(mark.name).next === 0) log.appendControl({ kind: 'import', set }, mark)
 }
 
 function send(message: WorkerMessage): void {

@@ -1,17 +1,20 @@
 // Composition root: the one place where adapters meet. A data directory holds the state, the log and the writer's lock.
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
+import type { ValueCodec } from './codec/kafka-value.ts'
 import { type Config, semanticSettings } from './config.ts'
 import { FatalError } from './errors.ts'
 import { openLmdb, openNamed, openNumbered } from './lmdb/open.ts'
 import { Consumer } from './pipeline/consume.ts'
 import { createEngine, type Engine, type EnginePolicy } from './pipeline/engine.ts'
 import type { BatchCounts } from './pipeline/process-batch.ts'
+import type { KafkaParts } from './profiler-kafka.ts'
 import type { Sink } from './sink/port.ts'
 import { EmbeddedLog } from './source/embedded-log.ts'
 import type { Settings } from './store/lmdb/environment.ts'
 import { type LmdbStore, openLmdbStore } from './store/lmdb/lmdb-store.ts'
 import { takeWriterLock, tryWriterLock, type WriterLock } from './store/lock.ts'
+import { valueCodecOf } from './value-codec.ts'
 
 /** What ingests for long commits in a thread from this commit on. */
 const commitsBeforeThread = 8
@@ -36,6 +39,8 @@ export type Profiler = AsyncDisposable & {
   readonly log: EmbeddedLog
   readonly engine: Engine
   readonly consumer: Consumer
+  /** Kafka's parts; undefined where it is not asked for. */
+  readonly kafka: KafkaParts | undefined
 }
 
 export type ProfilerOptions = Place & {
@@ -44,6 +49,8 @@ export type ProfilerOptions = Place & {
   readonly commitInThread?: boolean
   /** Sinks for change events, made once the store is open. */
   readonly sinks?: (store: LmdbStore) => readonly Sink[]
+  /** Kafka's parts, made once the store is open: for what consumes topics. */
+  readonly kafka?: (opened: { store: LmdbStore; values: ValueCodec }) => KafkaParts | undefined
   readonly onBatch?: (counts: BatchCounts) => void
 }
 
@@ -59,7 +66,7 @@ export function tryOpenProfiler(options: ProfilerOptions): Profiler | undefined 
 }
 
 function openLocked(
-  { dir, config, commitInThread = false, sinks: openSinks, onBatch }: ProfilerOptions,
+  { dir, config, commitInThread = false, sinks: openSinks, kafka: openKafka, onBatch }: ProfilerOptions,
   lock: WriterLock,
 ): Profiler {
   const opened: { close(): Promise<unknown> }[] = []
@@ -72,17 +79,23 @@ function openLocked(
     const log = openLog({ dir, config })
     opened.push(log)
     log.ensureEnd(store.watermark(log.name))
-    const sinks = openSinks?.(store) ?? []
-    const engine = createEngine(enginePolicyOf(config), store)
-    const { batchSize, logRetention, changesRetention } = config
+    const values = valueCodecOf(config)
+    const kafka = openKafka?.({ store, values })
+    const sinks = [...(openSinks?.(store) ?? []), ...(kafka?.sinks ?? [])]
+    const engine = createEngine(enginePolicyOf(config), store, values)
+    const { batchSize, logRetention, changesRetention, journalRetention, relayBacklogMax } = config
     const consumer = new Consumer({
       store,
       engine,
       log,
+      ...(kafka?.source === undefined ? {} : { stream: kafka.source }),
       sinks,
+      ...(kafka?.deadLetters === undefined ? {} : { deadLetters: kafka.deadLetters }),
       batchSize,
       logRetention,
       changesRetention,
+      journalRetention,
+      relayBacklogMax,
       ...(onBatch ? { onBatch } : {}),
     })
     return {
@@ -90,7 +103,10 @@ function openLocked(
       log,
       engine,
       consumer,
+      kafka,
       async [Symbol.asyncDispose]() {
+        await kafka?.source?.close()
+        await kafka?.deadLetters?.close()
         for (const sink of sinks) await sink.close()
         await log.close()
         await store.close()

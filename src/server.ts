@@ -1,16 +1,22 @@
 // `serve` as a library: the ingest worker, and Fastify over a reader of the same data on the calling thread.
+import { setTimeout as sleep } from 'node:timers/promises'
 import { Worker } from 'node:worker_threads'
 import type { FastifyBaseLogger } from 'fastify'
+import { unreachable } from './core/assert.ts'
 import { FatalError } from './errors.ts'
 import { createApp } from './http/app.ts'
 import type { WorkerInput, WorkerMessage } from './ingest-worker.ts'
 import { lookUp } from './lookup/answer.ts'
 import { PersonaNames } from './lookup/names.ts'
-import { openLog, openReader } from './profiler.ts'
+import { openLog, openReader, type Place } from './profiler.ts'
 import { LogAppender } from './source/log-appender.ts'
+import type { LmdbStore } from './store/lmdb/lmdb-store.ts'
 
 /** Ingest counts as stuck when it has not been heard of for this long. */
 const silenceMsMax = 15_000
+/** How long a process on standby waits for a store to be made, and how often it looks. */
+const storeMsMax = 60_000
+const storePollMs = 100
 /** How long an end waits for requests that clients have not finished. */
 const closeMsMax = 5_000
 
@@ -25,8 +31,8 @@ export type ServerOptions = WorkerInput & { readonly logger?: FastifyBaseLogger 
 /** Starts ingest and the API; rejects with LockedError or FatalError when either cannot start. */
 export async function startServer({ logger, ...input }: ServerOptions): Promise<Server> {
   const { dir, config } = input
-  const ingest = await startIngest(input)
-  const store = openReader({ dir, config })
+  const ingest = await startIngest(input, logger)
+  const store = await openReaderWhenMade({ dir, config }, ingest)
   const log = openLog({ dir, config })
   const names = new PersonaNames(store)
   const appender = new LogAppender(log)
@@ -65,11 +71,26 @@ export async function startServer({ logger, ...input }: ServerOptions): Promise<
 
 type Ingest = { readonly failed: Promise<Error>; problem(): string | undefined; stop(): Promise<void> }
 
-async function startIngest(input: WorkerInput): Promise<Ingest> {
+/** A process on standby may be there before the writer has made the store. */
+async function openReaderWhenMade(place: Place, { failed, problem }: Ingest): Promise<LmdbStore> {
+  for (const end = performance.now() + storeMsMax; ; ) {
+    try {
+      return openReader(place)
+    } catch (error) {
+      if (performance.now() > end || problem() === undefined) throw error
+    }
+    const failure = await Promise.race([failed, sleep(storePollMs)])
+    if (failure !== undefined) throw failure
+  }
+}
+
+async function startIngest(input: WorkerInput, logger: FastifyBaseLogger | undefined): Promise<Ingest> {
   const worker = new Worker(new URL('./ingest-worker.js', import.meta.url), { workerData: input })
   let heard = performance.now()
   let failure: Error | undefined
   let stopping = false
+  let waiting: string | undefined
+  let broken: string | undefined
   const exited = new Promise<void>((resolve) => worker.once('exit', () => resolve()))
   const failed = new Promise<Error>((resolve) => {
     const fail = (error: Error) => {
@@ -78,7 +99,24 @@ async function startIngest(input: WorkerInput): Promise<Ingest> {
     }
     worker.once('error', fail)
     worker.on('message', (message: WorkerMessage) => {
-      if (message.kind === 'failed') fail(new FatalError(message.error))
+      switch (message.kind) {
+        case 'failed':
+          return fail(new FatalError(message.error))
+        case 'log':
+          return logger?.[message.level](message.fields, message.message)
+        case 'standby':
+          waiting = `on standby: the directory is being written by ${message.holder}`
+          return logger?.info(waiting)
+        case 'ready':
+          if (waiting !== undefined) logger?.info('took over')
+          waiting = undefined
+          return
+        case 'beat':
+          broken = message.problem
+          return
+        default:
+          unreachable(message)
+      }
     })
     worker.once('exit', (code) => {
       if (code !== 0 || !stopping) fail(new FatalError(`ingest ended by itself with code ${code}`))
@@ -87,7 +125,7 @@ async function startIngest(input: WorkerInput): Promise<Ingest> {
   const ready = new Promise<void>((resolve) => {
     worker.on('message', (message: WorkerMessage) => {
       heard = performance.now()
-      if (message.kind === 'ready') resolve()
+      if (message.kind === 'ready' || message.kind === 'standby') resolve()
     })
   })
   await Promise.race([ready, failed.then((error) => Promise.reject(error))])
@@ -95,10 +133,11 @@ async function startIngest(input: WorkerInput): Promise<Ingest> {
     failed,
     problem() {
       if (failure !== undefined) return `ingest has ended: ${failure.message}`
+      if (waiting !== undefined) return waiting
       const silent = performance.now() - heard
       return silent > silenceMsMax
         ? `ingest has not been heard of for ${Math.round(silent / 1000)} s`
-        : undefined
+        : broken
     },
     async stop() {
       stopping = true

@@ -1,6 +1,6 @@
 // config: the effective configuration, and what every setting is.
 import type { Command } from 'commander'
-import { semanticSettings, settings, variableOf } from '../config.ts'
+import { secretSettings, semanticSettings, settings, variableOf } from '../config.ts'
 import { configOf } from './context.ts'
 import { print, printLines, table } from './output.ts'
 
@@ -14,7 +14,7 @@ export function addConfig(program: Command): void {
       const lines = Object.entries(settings).map(([name, setting]) => ({
         setting: name,
         variable: variableOf(name),
-        value: config[name as keyof typeof config],
+        value: shown(name, config[name as keyof typeof config]),
         description: (setting.description ?? '').replace(/ \*$/, ''),
         fixed_with_the_data: (semanticSettings as readonly string[]).includes(name),
       }))
@@ -26,4 +26,9 @@ export function addConfig(program: Command): void {
       ])
       print(`${table(rows)}\n\n* fixed when a data directory is made: answers depend on it\n`)
     })
+}
+
+/** A secret is never shown: only whether there is one. */
+function shown(name: string, value: unknown): unknown {
+  return secretSettings.includes(name) && value !== '' ? '(set)' : value
 }

@@ -17,6 +17,7 @@ import { addQuarantine } from './quarantine.ts'
 import { addReplay } from './replay.ts'
 import { addServe } from './serve.ts'
 import { addSinks } from './sinks.ts'
+import { addTopics } from './topics.ts'
 import { addVerify } from './verify.ts'
 
 const commands = [
@@ -33,6 +34,7 @@ const commands = [
   addMigrate,
   addQuarantine,
   addSinks,
+  addTopics,
   addDoctor,
   addConfig,
 ]

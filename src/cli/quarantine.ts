@@ -1,8 +1,11 @@
 // quarantine list|replay: records that could not be applied, with their bytes and cause, and another try for them.
 import type { Command } from 'commander'
+import type { ValueCodec } from '../codec/kafka-value.ts'
+import type { Config } from '../config.ts'
 import { UsageError } from '../errors.ts'
 import { requireData } from '../profiler.ts'
 import type { QuarantinedRecord, StoreReader } from '../store/port.ts'
+import { valueCodecOf } from '../value-codec.ts'
 import { configOf, type DataOptions, reading, withData } from './context.ts'
 import { print, printJson, printLines } from './output.ts'
 import { submit } from './submit.ts'
@@ -39,13 +42,50 @@ async function replayAction(ids: string[], options: DataOptions & { all: boolean
   const unknown = wanted.filter((id) => !before.includes(id))
   if (unknown.length > 0) throw new UsageError(`not in quarantine: ${unknown.join(', ')}`)
   if (wanted.length > 0) {
-    const place = { dir: options.data, config: configOf(), role: 'quarantine replay' }
-    await submit(place, { kind: 'requeue', quarantineIds: wanted })
+    const config = configOf()
+    const schemas = await reading(options, (store) => lackingSchemas(store, wanted, valueCodecOf(config)))
+    const found = await askedOf(config, schemas)
+    await submit(
+      { dir: options.data, config, role: 'quarantine replay' },
+      {
+        kind: 'requeue',
+        quarantineIds: wanted,
+        ...(found.size === 0 ? {} : { schemas: Object.fromEntries(found) }),
+      },
+    )
   }
   const left = new Set(await reading(options, (store) => [...quarantined(store)].map(({ id }) => id)))
   const released = wanted.filter((id) => !left.has(id)).length
   if (options.json) printJson({ tried: wanted.length, released, still_quarantined: left.size })
   else print(`${released} of ${wanted.length} are out of quarantine, ${left.size} stay\n`)
+}
+
+/** Writer schemas, by key with their id, that these records need and the store lacks. */
+function lackingSchemas(store: StoreReader, ids: readonly number[], values: ValueCodec): Map<string, number> {
+  const lacking = new Map<string, number>()
+  for (const id of ids) {
+    const record = store.quarantinedRecord(id)
+    const wanted = record?.envelope === undefined ? undefined : values.schemaKeyOf(record.bytes)
+    if (wanted !== undefined && store.schema(wanted.key) === undefined) lacking.set(wanted.key, wanted.id)
+  }
+  return lacking
+}
+
+/** What the registry knows of them now: they go into the log with the records, which so replay alike anywhere. */
+async function askedOf(config: Config, lacking: ReadonlyMap<string, number>): Promise<Map<string, string>> {
+  const found = new Map<string, string>()
+  if (lacking.size === 0) return found
+  const { SchemaRegistry } = await import('../kafka/registry.ts')
+  const registry = new SchemaRegistry({
+    url: config.kafkaRegistry,
+    user: config.kafkaRegistryUser,
+    password: config.kafkaRegistryPassword,
+  })
+  for (const [key, id] of lacking) {
+    const schema = await registry.schemaById(id)
+    if (schema !== undefined) found.set(key, schema)
+  }
+  return found
 }
 
 /** All quarantined records, in pages. */

@@ -3,6 +3,17 @@ import type { Command } from 'commander'
 import pino from 'pino'
 import { startServer } from '../server.ts'
 import { configOf, withData } from './context.ts'
+import { readImport } from './read-import.ts'
+
+type ServeOptions = {
+  readonly data: string
+  readonly host?: string
+  readonly port?: string
+  readonly changes?: string
+  readonly prototypes?: string
+  readonly personas?: string
+  readonly standby: boolean
+}
 
 export function addServe(program: Command): void {
   withData(program.command('serve'))
@@ -10,7 +21,17 @@ export function addServe(program: Command): void {
     .option('--host <host>', 'address to listen on')
     .option('--changes <file>', 'append change events to this file as NDJSON')
     .option('--port <port>', 'port to listen on (0: a free one)')
-    .action(async (options: { data: string; host?: string; port?: string; changes?: string }) => {
+    .option(
+      '--prototypes <file>',
+      'NDJSON {user_id, personas}: labelled users, imported once by their content',
+    )
+    .option('--personas <file>', 'JSON persona set of --prototypes')
+    .option(
+      '--standby',
+      'wait while another process writes the directory, and take over when it ends (always so with Kafka)',
+      false,
+    )
+    .action(async (options: ServeOptions) => {
       const config = configOf({
         ...(options.host === undefined ? {} : { host: options.host }),
         ...(options.port === undefined ? {} : { port: options.port as never }),
@@ -25,6 +46,10 @@ export function addServe(program: Command): void {
         config,
         logger,
         ...(options.changes === undefined ? {} : { changes: options.changes }),
+        ...(options.prototypes === undefined
+          ? {}
+          : { prototypes: readImport(options.prototypes, options.personas) }),
+        standby: options.standby || config.kafkaBrokers !== '',
       })
       logger.info({ address: server.address, data: options.data }, 'serving')
       const failure = await Promise.race([stopped, server.failed])

@@ -48,9 +48,11 @@ async function dropAction(name: string, options: DataOptions): Promise<void> {
 export type SinkState = { readonly name: string; readonly next: number; readonly undelivered: number }
 
 export function* sinksOf(store: StoreReader): Generator<SinkState> {
-  const { changes } = store.counters()
-  for (const { name, next } of store.sinkCursors()) {
-    const first = store.changes(next, 1)[0]?.number ?? changes
-    yield { name, next, undelivered: changes - first }
+  const { changes, quarantineIds } = store.counters()
+  for (const { name, next, feed } of store.sinkCursors()) {
+    const quarantine = feed === 'quarantine'
+    const end = quarantine ? quarantineIds : changes
+    const first = quarantine ? next : (store.changes(next, 1)[0]?.number ?? end)
+    yield { name, next, undelivered: end - first }
   }
 }

@@ -35,5 +35,10 @@ export type ControlRecord =
   | { readonly kind: 'import'; readonly at?: number; readonly set: PrototypeImport }
   | { readonly kind: 'switch'; readonly version: number }
   | { readonly kind: 'erase'; readonly userId: UserId }
-  | { readonly kind: 'requeue'; readonly quarantineIds: readonly number[] }
+  | {
+      readonly kind: 'requeue'
+      readonly quarantineIds: readonly number[]
+      /** Writer schemas by key that came to be known since the records were set aside. */
+      readonly schemas?: Readonly<Record<string, string>>
+    }
   | { readonly kind: 'drop_sink'; readonly name: string }

@@ -1,13 +1,14 @@
-// Consuming: source → process-batch, and what runs between batches: building a version, relaying, retention, scrubbing.
+// Consuming: source → process-batch, and what runs between batches: building a version, retention, scrubbing. Change events
+// go out beside it (relay).
 
 import { setImmediate } from 'node:timers/promises'
 import { mentionsUser } from '../codec/mentions-user.ts'
-import type { Sink } from '../sink/port.ts'
-import type { RecordBatch, Source, SourceRecord } from '../source/port.ts'
-import type { Store } from '../store/port.ts'
+import type { DeadLetterSink, Sink } from '../sink/port.ts'
+import type { RecordBatch, Source, SourceRecord, Stream } from '../source/port.ts'
+import type { NamedSinkCursor, Store, StoreWriter } from '../store/port.ts'
 import type { Engine } from './engine.ts'
 import { type BatchCounts, processBatch } from './process-batch.ts'
-import { relay } from './relay.ts'
+import { Relay } from './relay.ts'
 import { writeDirty } from './run.ts'
 import { shadowOf } from './version.ts'
 
@@ -15,6 +16,10 @@ import { shadowOf } from './version.ts'
 const buildEdgesMax = 50_000
 /** Batches between two rounds of retention. */
 const retentionBatches = 32
+/** How long a sink that is far behind is waited for before signals and failures are looked at again. */
+const sinkWaitMs = 200
+/** How often the sinks' cursors are kept while changes go out. */
+const cursorMs = 5_000
 
 /** What the consumer needs of the log beside its records. */
 export type ConsumedLog = Source & {
@@ -28,85 +33,166 @@ export type ConsumeOptions = {
   readonly store: Store
   readonly engine: Engine
   readonly log: ConsumedLog
+  /** What is consumed beside the log. */
+  readonly stream?: Stream
   readonly sinks: readonly Sink[]
+  readonly deadLetters?: DeadLetterSink
   readonly batchSize: number
   readonly logRetention: number
   readonly changesRetention: number
+  /** Entries of the commit journal that are kept. */
+  readonly journalRetention: number
+  /** Change events on disk that a sink has not taken, past which consuming waits for it. */
+  readonly relayBacklogMax: number
   readonly onBatch?: (counts: BatchCounts) => void
 }
 
 export class Consumer {
   readonly #options: ConsumeOptions
+  readonly #relay: Relay
   #switchRequested = 0
   #batches = 0
-  /** The latest commit on its way to disk, and the number of change events as of it. */
-  #flush: { readonly done: Promise<void>; readonly changes: number }
+  /** Whose turn it is to be asked first: neither the log nor the stream waits for long where both have much. */
+  #streamFirst = false
+  /** The latest commit on its way to disk. */
+  #flush: Promise<void> = Promise.resolve()
+  #cursorsSaved = performance.now()
 
   constructor(options: ConsumeOptions) {
     this.#options = options
-    options.engine.shadow = shadowOf(options.store)
-    this.#flush = { done: Promise.resolve(), changes: options.store.counters().changes }
+    const { store, engine, sinks, deadLetters } = options
+    this.#relay = new Relay(store, { sinks, deadLetters })
+    engine.shadow = shadowOf(store)
+    if (this.#cursors().some(({ name }) => store.sinkCursor(name) === undefined))
+      store.transact((tx) => this.#saveCursors(tx)) // an erasure must know who is to be told
   }
 
-  /** Offset of the next record to consume. */
+  /** Offset of the next record of the log to consume. */
   get watermark(): number {
     return this.#options.store.watermark(this.#options.log.name)
   }
 
   /** Does what is due; false when there is nothing to do now. */
   async step(): Promise<boolean> {
-    const { log, batchSize } = this.#options
-    const batch = log.read(this.watermark, batchSize)
+    if (this.#relay.behind >= this.#options.relayBacklogMax) {
+      this.#relay.check()
+      await this.#relay.progress(sinkWaitMs)
+      return true
+    }
+    const batch = this.#next()
     if (batch !== undefined) await this.#consume(batch)
     const built = await this.#build()
     const scrubbed = await this.#scrub()
-    if (batch === undefined) await this.#settled()
+    if (batch === undefined) await this.#flushed()
     if (batch === undefined && !built && !scrubbed) return false
     if (++this.#batches % retentionBatches === 0) await this.#retain()
     return true
   }
 
-  /** Consumes until nothing is left (and every pending version is switched to). */
+  /** Consumes until nothing is left (and every pending version is switched to), and the sinks have it all. */
   async drain(signal?: AbortSignal): Promise<void> {
     while (signal?.aborted !== true && (await this.step()));
+    await this.#settled(signal)
+  }
+
+  /** Applies what the log holds, and nothing of the stream. */
+  async drainLog(signal: AbortSignal): Promise<void> {
+    const { log, batchSize } = this.#options
+    for (;;) {
+      const batch = signal.aborted ? undefined : log.read(this.watermark, batchSize)
+      if (batch === undefined) return
+      await this.#consume(batch)
+    }
   }
 
   /** Consumes until `signal`; a batch under way is finished. */
   async run(signal: AbortSignal): Promise<void> {
-    while (!signal.aborted) if (!(await this.step())) await this.#options.log.wait(this.watermark, signal)
+    while (!signal.aborted) if (!(await this.step())) await this.#wait(signal)
   }
 
-  /** Writes what only memory knows exactly, keeps the sinks' cursors, and waits for the disk. */
-  async checkpoint(): Promise<void> {
-    const { store, engine, sinks } = this.#options
-    await this.#settled()
+  /** Writes what only memory knows exactly, keeps the sinks' cursors, and waits for the disk; for sinks until `signal`. */
+  async checkpoint(signal?: AbortSignal): Promise<void> {
+    const { store, engine } = this.#options
+    await this.#settled(signal)
     store.transact((tx) => {
       writeDirty({ engine, tx }, true)
-      for (const { name, next } of sinks) tx.setSinkCursor(name, { next })
+      this.#saveCursors(tx)
     })
     await this.#retain()
     await store.flushed()
   }
 
-  /** One commit may be on its way to disk while the next batch is applied; sinks get what is on disk. */
-  async #consume(batch: RecordBatch): Promise<void> {
-    const { store, engine, sinks, onBatch } = this.#options
-    const counts = processBatch({ store, engine }, batch)
-    const before = this.#flush
-    const done = store.flushed()
-    done.catch(() => undefined) // whoever awaits it next is told
-    this.#flush = { done, changes: store.counters().changes }
-    onBatch?.(counts)
-    await setImmediate() // messages and signals are heard between two batches
-    await before.done
-    await relay(store, sinks, before.changes)
+  #next(): RecordBatch | undefined {
+    const { log, stream, batchSize } = this.#options
+    this.#streamFirst = !this.#streamFirst
+    const first = this.#streamFirst ? stream?.take(batchSize) : undefined
+    return first ?? log.read(this.watermark, batchSize) ?? stream?.take(batchSize)
   }
 
-  /** Everything so far is on disk, and with the sinks. */
-  async #settled(): Promise<void> {
-    const { store, sinks } = this.#options
+  async #wait(signal: AbortSignal): Promise<void> {
+    const { log, stream } = this.#options
+    if (stream === undefined) return log.wait(this.watermark, signal)
+    const over = new AbortController()
+    const either = AbortSignal.any([signal, over.signal])
+    await Promise.race([log.wait(this.watermark, either), stream.wait(either)])
+    over.abort()
+  }
+
+  /** One commit may be on its way to disk while the next batch is applied; sinks get what is on disk. */
+  async #consume(batch: RecordBatch): Promise<void> {
+    const { store, engine, onBatch } = this.#options
+    const counts = processBatch({ store, engine }, batch)
+    const before = this.#flush
+    this.#flush = this.#onDisk(batch)
+    this.#flush.catch(() => undefined) // whoever awaits it next is told
+    onBatch?.(counts)
+    await setImmediate() // messages and signals are heard between two batches
+    await before
+  }
+
+  /** Once the batch's commit is on disk its change events go out, and its source may be told. */
+  async #onDisk({ source, next }: RecordBatch): Promise<void> {
+    const { store, log, stream } = this.#options
+    const ends = { ...store.counters() }
     await store.flushed()
-    await relay(store, sinks, store.counters().changes)
+    this.#relay.advance(ends)
+    if (source !== log.name) stream?.consumed(source, next)
+  }
+
+  /** Everything so far is on disk, and on its way to the sinks. */
+  async #flushed(): Promise<void> {
+    const { store } = this.#options
+    const ends = { ...store.counters() }
+    await this.#flush
+    await store.flushed()
+    this.#relay.advance(ends)
+  }
+
+  /** Everything so far is on disk and with the sinks, as far as they take it before `signal`. */
+  async #settled(signal?: AbortSignal): Promise<void> {
+    await this.#flushed()
+    if (signal === undefined) return this.#relay.settled()
+    const aborted = new Promise<void>((resolve) => {
+      if (signal.aborted) resolve()
+      signal.addEventListener('abort', () => resolve(), { once: true })
+    })
+    await Promise.race([this.#relay.settled(), aborted])
+  }
+
+  #cursors(): NamedSinkCursor[] {
+    const { sinks, deadLetters } = this.#options
+    const cursors: NamedSinkCursor[] = sinks
+      .filter(({ takesErasures }) => takesErasures)
+      .map(({ name, next }) => ({ name, next, erasures: true }))
+    if (deadLetters !== undefined)
+      cursors.push({ name: deadLetters.name, next: deadLetters.next, feed: 'quarantine' })
+    return cursors
+  }
+
+  #saveCursors(tx: StoreWriter): void {
+    for (const { name, next } of this.#options.sinks) tx.setSinkCursor(name, { next })
+    for (const { name, ...cursor } of this.#cursors()) tx.setSinkCursor(name, cursor)
+    this.#cursorsSaved = performance.now()
   }
 
   /** A slice of the pending version; once it is whole, the record that switches to it goes into the log. */
@@ -130,7 +216,8 @@ export class Consumer {
     const due = store.scrubs()
     if (due.length === 0) return false
     await store.flushed() // until then the records are still to be consumed
-    for (const { scrub } of due) log.scrub(scrub.before + 1, (record) => mentionsUser(record, scrub.userId))
+    for (const { scrub } of due)
+      log.scrub(scrub.before + 1, ({ text, format }) => mentionsUser({ text, format }, scrub.userId))
     await log.flushed()
     store.transact((tx) => {
       for (const { id } of due) tx.removeScrub(id)
@@ -140,15 +227,22 @@ export class Consumer {
 
   /** Drops consumed records and delivered changes past their retention; what a sink has not taken stays, open or not. */
   async #retain(): Promise<void> {
-    const { store, log, sinks, logRetention, changesRetention } = this.#options
+    const { store, log, logRetention, changesRetention, journalRetention } = this.#options
     await store.flushed() // what is not on disk is not consumed yet
     log.trim(this.watermark - logRetention)
     const { changes } = store.counters()
     const oldest = store.changes(0, 1)[0]
-    if (oldest === undefined || oldest.number >= changes - changesRetention) return
+    const trims = oldest !== undefined && oldest.number < changes - changesRetention
+    if (!trims && performance.now() - this.#cursorsSaved < cursorMs) return
     store.transact((tx) => {
-      for (const { name, next } of sinks) tx.setSinkCursor(name, { next })
-      tx.trimChanges(Math.min(changes - changesRetention, ...tx.sinkCursors().map(({ next }) => next)))
+      this.#saveCursors(tx)
+      tx.trimJournal(journalRetention)
+      const cursors = tx.sinkCursors().filter(({ feed }) => feed !== 'quarantine')
+      const taken = Math.min(changes, ...cursors.map(({ next }) => next))
+      if (trims) tx.trimChanges(Math.min(changes - changesRetention, taken))
+      tx.trimErasures(
+        Math.min(changes, ...cursors.filter(({ erasures }) => erasures).map(({ next }) => next)),
+      )
     })
   }
 }

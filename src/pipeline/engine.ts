@@ -1,5 +1,6 @@
 // The engine's memory between transactions: policies, the active prototype-set version, and what is kept hot.
 // Everything here can be made again from the store; after an undone transaction it is.
+import { createValueCodec, type ValueCodec } from '../codec/kafka-value.ts'
 import type { RepeatPolicy } from '../core/edge.ts'
 import type { ProductIndex, UserIndex } from '../core/ids.ts'
 import type { DecisionPolicy } from '../core/persona.ts'
@@ -33,6 +34,8 @@ export type ActiveVersion = {
 
 export type Engine = {
   readonly policy: EnginePolicy
+  /** How values of topics are read. */
+  readonly values: ValueCodec
   active: ActiveVersion
   users: HotUsers
   products: HotProducts
@@ -45,10 +48,23 @@ export type Engine = {
 
 const noVersion: PrototypeVersion = { version: 0, hash: '', personas: [], shareSums: [], prototypes: 0 }
 
-export function createEngine(policy: EnginePolicy, store: StoreReader): Engine {
+/** Values of topics where no configuration says more: JSON. */
+const jsonValues = {
+  value: 'json',
+  registry: undefined,
+  localSchema: undefined,
+  mappings: new Map(),
+} as const
+
+export function createEngine(
+  policy: EnginePolicy,
+  store: StoreReader,
+  values: ValueCodec = createValueCodec(jsonValues),
+): Engine {
   const active = activeVersionOf(store, policy)
   return {
     policy,
+    values,
     active,
     ...hotFor(active, policy),
     titles: new Map(),

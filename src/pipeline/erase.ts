@@ -1,4 +1,5 @@
 // Erasure: the user's edges, answer, labels, change events and influence go; what follows for others is emitted.
+import { decodeEnvelope } from '../codec/envelope.ts'
 import type { RecordFormat } from '../codec/event.ts'
 import { mentionsUser } from '../codec/mentions-user.ts'
 import { edgeWeight } from '../core/edge.ts'
@@ -44,6 +45,7 @@ export function eraseUser(
     movePrototypeEdges(run, moves, cause)
   }
   tx.removeChangesOf(user)
+  if (tx.sinkCursors().some(({ erasures }) => erasures)) tx.addErasure(userId)
   tx.removeUser(user)
   tx.putTombstone(userId, {
     position: cause.position,
@@ -58,10 +60,15 @@ function eraseQuarantined(tx: StoreWriter, userId: string): void {
   for (let from = 0; ; ) {
     const page = tx.quarantinedRecords(from, 256)
     if (page.length === 0) return
-    for (const { id, bytes, format } of page)
+    for (const { id, bytes, format, envelope } of page)
       if (
         mentionsUser(
-          { text: Buffer.from(bytes).toString('utf8'), format: JSON.parse(format) as RecordFormat },
+          {
+            text: Buffer.from(bytes).toString('utf8'),
+            format: JSON.parse(format) as RecordFormat,
+            bytes,
+            key: envelope === undefined ? null : decodeEnvelope(envelope).key,
+          },
           userId,
         )
       )

@@ -1,12 +1,13 @@
 // THE file: the stages in order, in one transaction a batch.
 //   decode → (dedupe, apply → affected → walk → decide) per record → outbox, watermark and journal with the state.
 import { isUtf8 } from 'node:buffer'
+import { decodeEnvelope, encodeEnvelope } from '../codec/envelope.ts'
 import { decodeControl, decodeEvent, type RecordFormat } from '../codec/event.ts'
-import { unreachable } from '../core/assert.ts'
+import { assert, unreachable } from '../core/assert.ts'
 import type { ControlRecord, RecordRef, ShopEvent } from '../core/event.ts'
 import { FatalError, InvalidRecordError, messageOf } from '../errors.ts'
 import type { RecordBatch, SourceRecord } from '../source/port.ts'
-import type { Store } from '../store/port.ts'
+import type { QuarantinedRecord, Store } from '../store/port.ts'
 import { applyEvent, type Outcome } from './apply-event.ts'
 import { type Engine, resetEngine } from './engine.ts'
 import { eraseUser } from './erase.ts'
@@ -42,13 +43,17 @@ export function processBatch(
       const run: Run = { engine, tx }
       const position = tx.count.position
       const from = tx.watermark(batch.source)
+      assert(batch.begins === true || (batch.from ?? 0) <= from, 'a batch goes on where its source stands')
+      for (const [key, schema] of batch.schemas ?? [])
+        if (tx.schema(key) === undefined) tx.putSchema(key, schema)
       for (const record of batch.records) {
         if (record.offset < from) continue // redelivered: already in the state
         processRecord(run, record, { source: batch.source, counts })
         counts.records++
       }
       writeDirty(run, false)
-      if (batch.next > from) {
+      if (batch.begins === true) tx.setWatermark(batch.source, batch.next)
+      else if (batch.next > from) {
         tx.setWatermark(batch.source, batch.next)
         tx.addJournal({ source: batch.source, from, to: batch.next, position })
       }
@@ -77,7 +82,7 @@ function processRecord(
     return
   }
   try {
-    count(counts, applyEvent(run, decode(record), { ref: record.ref, consumed }))
+    count(counts, applyEvent(run, decode(run, record), { ref: record.ref, consumed }))
   } catch (error) {
     if (!(error instanceof InvalidRecordError)) throw error
     quarantine(run, record, error)
@@ -86,7 +91,9 @@ function processRecord(
   run.tx.count.position++
 }
 
-function decode(record: SourceRecord): ShopEvent {
+function decode({ engine, tx }: Run, record: SourceRecord): ShopEvent {
+  if (record.envelope !== undefined)
+    return engine.values.decode(record.bytes(), record.envelope, (key) => tx.schema(key))
   if (!record.wellFormed) throw new InvalidRecordError('not valid UTF-8')
   return decodeEvent(record.text, record.format)
 }
@@ -101,6 +108,7 @@ function quarantine({ engine, tx }: Run, record: SourceRecord, error: InvalidRec
     format: JSON.stringify(record.format),
     cause: messageOf(error),
     bytes: record.bytes(),
+    envelope: record.envelope && encodeEnvelope(record.envelope),
   })
 }
 
@@ -123,6 +131,7 @@ function processControl(
       })
       return
     case 'requeue':
+      for (const [key, schema] of Object.entries(control.schemas ?? {})) run.tx.putSchema(key, schema)
       return requeue(run, control.quarantineIds, { consumed, counts })
     case 'drop_sink':
       return run.tx.dropSinkCursor(control.name)
@@ -143,19 +152,21 @@ function requeue(
     if (record === undefined) continue
     tx.count.position++
     try {
-      if (!isUtf8(record.bytes)) throw new InvalidRecordError('not valid UTF-8')
-      const text = Buffer.from(record.bytes).toString('utf8')
-      const event = decodeEvent(text, JSON.parse(record.format) as RecordFormat)
-      count(
-        counts,
-        applyEvent(run, event, { ref: { source: record.source, offset: record.offset }, consumed }),
-      )
+      const ref = { source: record.source, offset: record.offset }
+      count(counts, applyEvent(run, decodeQuarantined(run, record), { ref, consumed }))
       tx.removeQuarantined(id)
     } catch (error) {
       if (!(error instanceof InvalidRecordError)) throw error
       tx.updateQuarantined({ ...record, cause: messageOf(error) })
     }
   }
+}
+
+function decodeQuarantined({ engine, tx }: Run, { bytes, format, envelope }: QuarantinedRecord): ShopEvent {
+  if (envelope !== undefined)
+    return engine.values.decode(bytes, decodeEnvelope(envelope), (key) => tx.schema(key))
+  if (!isUtf8(bytes)) throw new InvalidRecordError('not valid UTF-8')
+  return decodeEvent(Buffer.from(bytes).toString('utf8'), JSON.parse(format) as RecordFormat)
 }
 
 function count(counts: BatchCounts, outcome: Outcome): void {

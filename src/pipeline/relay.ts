@@ -1,17 +1,127 @@
-// Stage relay: the outbox's flushed rows to the sinks, in order. What a crash interrupts is delivered again.
-import type { Sink } from '../sink/port.ts'
-import type { Store } from '../store/port.ts'
+// Stage relay: rows that are on disk to the sinks, in order, while further batches are applied. Each sink takes them at
+// its own pace; what a crash interrupts is delivered again.
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { DeadLetterSink, OutboxRow, Sink } from '../sink/port.ts'
+import type { StoreReader } from '../store/port.ts'
 
 /** Rows handed to a sink at a time. */
 const relayRowsMax = 1024
 
-/** Delivers to each sink the change events below number `changes`: those that are on disk. */
-export async function relay(store: Store, sinks: readonly Sink[], changes: number): Promise<void> {
-  for (const sink of sinks) {
-    while (sink.next < changes) {
-      const rows = store.changes(sink.next, Math.min(relayRowsMax, changes - sink.next))
-      if (rows.length === 0) break
-      await sink.deliver(rows)
+/** How far the rows are on disk: change rows and quarantined records below these numbers. */
+export type Ends = { readonly changes: number; readonly quarantineIds: number }
+
+/** One sink's way from the store: hands it rows below `end`; false when there are none. */
+type Line = {
+  readonly sink: { readonly next: number }
+  readonly endOf: (ends: Ends) => number
+  readonly hand: (end: number) => Promise<boolean>
+  end: number
+  running: Promise<void> | undefined
+}
+
+export class Relay {
+  readonly #lines: readonly Line[]
+  #failure: { readonly error: unknown } | undefined
+  #wake: () => void = () => {}
+
+  constructor(
+    store: StoreReader,
+    { sinks, deadLetters }: { sinks: readonly Sink[]; deadLetters: DeadLetterSink | undefined },
+  ) {
+    this.#lines = [
+      ...sinks.map((sink) => changeLine(store, sink)),
+      ...(deadLetters === undefined ? [] : [deadLetterLine(store, deadLetters)]),
+    ]
+  }
+
+  /** Rows that are on disk and that the sink furthest behind has not taken. */
+  get behind(): number {
+    return Math.max(0, ...this.#lines.map(({ sink, end }) => end - sink.next))
+  }
+
+  /** What lies below these numbers is on disk: it goes out from now on. Throws what a sink failed with. */
+  advance(ends: Ends): void {
+    this.check()
+    for (const line of this.#lines) {
+      line.end = Math.max(line.end, line.endOf(ends))
+      if (line.running !== undefined || line.sink.next >= line.end) continue
+      line.running = this.#run(line).finally(() => {
+        line.running = undefined
+        this.#wake()
+      })
     }
+  }
+
+  /** Throws what a sink failed with. */
+  check(): void {
+    if (this.#failure !== undefined) throw this.#failure.error
+  }
+
+  /** Resolves when the sinks have taken everything that is on disk, or one has failed. */
+  async settled(): Promise<void> {
+    await Promise.all(this.#lines.map(({ running }) => running))
+    this.check()
+  }
+
+  /** Resolves when a sink has taken rows, or after `msMax`. */
+  async progress(msMax: number): Promise<void> {
+    const over = new AbortController()
+    const woken = new Promise<void>((resolve) => (this.#wake = resolve))
+    await Promise.race([woken, sleep(msMax, undefined, { signal: over.signal }).catch(() => undefined)])
+    over.abort()
+  }
+
+  async #run(line: Line): Promise<void> {
+    try {
+      while (line.sink.next < line.end) {
+        const { next } = line.sink
+        if (!(await line.hand(line.end))) return
+        this.#wake()
+        if (line.sink.next === next) return // it is being closed
+      }
+    } catch (error) {
+      this.#failure ??= { error }
+    }
+  }
+}
+
+function changeLine(store: StoreReader, sink: Sink): Line {
+  return {
+    sink,
+    endOf: ({ changes }) => changes,
+    async hand(end) {
+      const rows = outboxRows(store, { from: sink.next, end, erasures: sink.takesErasures === true })
+      if (rows.length > 0) await sink.deliver(rows)
+      return rows.length > 0
+    },
+    end: 0,
+    running: undefined,
+  }
+}
+
+/** Change rows from `from` on below `end`, with the erasures between them where they are wanted. */
+function outboxRows(
+  store: StoreReader,
+  { from, end, erasures }: { from: number; end: number; erasures: boolean },
+): OutboxRow[] {
+  const changes = store.changes(from, Math.min(relayRowsMax, end - from)).filter(({ number }) => number < end)
+  if (!erasures) return changes
+  const full = changes.length === relayRowsMax
+  const erased = store.erasures(from, full ? changes[changes.length - 1]!.number : end)
+  if (erased.length === 0) return changes
+  return [...changes, ...erased].sort((a, b) => a.number - b.number)
+}
+
+function deadLetterLine(store: StoreReader, sink: DeadLetterSink): Line {
+  return {
+    sink,
+    endOf: ({ quarantineIds }) => quarantineIds,
+    async hand(end) {
+      const records = store.quarantinedRecords(sink.next, relayRowsMax).filter(({ id }) => id < end)
+      if (records.length > 0) await sink.deliver(records)
+      return records.length > 0
+    },
+    end: 0,
+    running: undefined,
   }
 }

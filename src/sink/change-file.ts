@@ -4,7 +4,7 @@ import { resolve } from 'node:path'
 import type { ChangeEvent } from '../codec/change-event.ts'
 import { FatalError, messageOf, UsageError } from '../errors.ts'
 import type { ChangeRow, StoreReader } from '../store/port.ts'
-import type { Sink } from './port.ts'
+import type { OutboxRow, Sink } from './port.ts'
 
 /** Rows looked through at a time for the file's last event. */
 const searchRows = 4096
@@ -30,10 +30,10 @@ export function openChangeFile(path: string, store: StoreReader): Sink {
     get next() {
       return next
     },
-    async deliver(rows: readonly ChangeRow[]) {
+    async deliver(rows: readonly OutboxRow[]) {
       if (rows.length === 0) return
       try {
-        writeAll(fd, Buffer.from(rows.map(({ json }) => `${json}\n`).join('')))
+        writeAll(fd, Buffer.from((rows as readonly ChangeRow[]).map(({ json }) => `${json}\n`).join('')))
         fdatasyncSync(fd)
       } catch (error) {
         throw new FatalError(

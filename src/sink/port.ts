@@ -1,12 +1,25 @@
 // Port of a sink: takes change events in order; each at least once, with the same event_id when it comes again.
-import type { ChangeRow } from '../store/port.ts'
+import type { ChangeRow, ErasureRow, QuarantinedRecord } from '../store/port.ts'
 
-export type Sink = {
+/** A change event, or the erasure of a user at its place between them. */
+export type OutboxRow = ChangeRow | ErasureRow
+
+/**
+ * What takes rows in order. It tries again by itself what may go well later, and rejects with FatalError what may not;
+ * when it is closed it gives up what it is at: `next` says how far it came.
+ */
+type Taker<Row> = {
   /** Name of its cursor in the store. */
   readonly name: string
-  /** Number of the change row that the sink has not taken yet. */
+  /** Number of the row that the sink has not taken yet. */
   readonly next: number
   /** Takes rows in order; resolves when they will survive a crash of this process. */
-  deliver(rows: readonly ChangeRow[]): Promise<void>
+  deliver(rows: readonly Row[]): Promise<void>
   close(): Promise<void>
 }
+
+/** `takesErasures`: it is told of erased users too; others get change rows alone. */
+export type Sink = Taker<OutboxRow> & { readonly takesErasures?: boolean }
+
+/** Takes records that could not be applied, by the id they have in quarantine. */
+export type DeadLetterSink = Taker<QuarantinedRecord>

@@ -102,7 +102,9 @@ async function assertScrubbed(log: MemoryLog): Promise<void> {
   await withRig({ store: 'memory' }, (rig) => consumerOf(rig, log, 10).drain())
   for (const { text, offset } of erased) {
     const { userId } = JSON.parse(text) as { userId: string }
-    const left = log.records.slice(0, offset).filter((record) => mentionsUser(record, userId))
+    const left = log.records
+      .slice(0, offset)
+      .filter((record) => mentionsUser({ text: record.text, format: record.format }, userId))
     assert.deepEqual(
       left.map((record) => record.text),
       [],
@@ -134,7 +136,17 @@ async function appendAndConsume(
 
 function consumerOf({ store, engine }: Rig, log: MemoryLog, batchSize: number): Consumer {
   const [logRetention, changesRetention] = [0, 1_000_000]
-  return new Consumer({ store, engine, log, sinks: [], batchSize, logRetention, changesRetention })
+  return new Consumer({
+    store,
+    engine,
+    log,
+    sinks: [],
+    batchSize,
+    logRetention,
+    changesRetention,
+    journalRetention: 1_000_000,
+    relayBacklogMax: 1_000_000,
+  })
 }
 
 function bytesOf(record: OracleRecord): Bytes {

@@ -83,7 +83,17 @@ async function outcomeAfter(
 }
 
 function consumerOf({ store, engine }: Rig, log: MemoryLog, batchSize: number): Consumer {
-  return new Consumer({ store, engine, log, sinks: [], batchSize, logRetention: 0, changesRetention: 1000 })
+  return new Consumer({
+    store,
+    engine,
+    log,
+    sinks: [],
+    batchSize,
+    logRetention: 0,
+    changesRetention: 1000,
+    journalRetention: 1000,
+    relayBacklogMax: 1_000_000,
+  })
 }
 
 function bytesOf(entry: Exclude<Entry, { drain: true }>): Bytes {

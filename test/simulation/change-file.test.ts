@@ -4,7 +4,7 @@ import { readFileSync, rmSync, statSync, truncateSync, writeFileSync } from 'nod
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import { configFrom } from '../../src/config.ts'
-import { relay } from '../../src/pipeline/relay.ts'
+import { Relay } from '../../src/pipeline/relay.ts'
 import { openReader } from '../../src/profiler.ts'
 import { openChangeFile } from '../../src/sink/change-file.ts'
 import { fold, foldedExport, withoutRepeats } from '../support/change-fold.ts'
@@ -41,7 +41,9 @@ describe('the change file of a replay', () => {
       for (let end = from; end <= whole.length; end++) {
         writeFileSync(changes(), whole.subarray(0, end))
         const sink = openChangeFile(changes(), store)
-        await relay(store, [sink], store.counters().changes)
+        const relay = new Relay(store, { sinks: [sink], deadLetters: undefined })
+        relay.advance(store.counters())
+        await relay.settled()
         await sink.close()
         assert.ok(readFileSync(changes()).equals(whole), `cut after ${end} of ${whole.length} bytes`)
       }

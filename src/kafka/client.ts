@@ -1,0 +1,128 @@
+// What source, sinks and commands share of Kafka: one client by the configuration, its log lines handed on.
+import { readFileSync } from 'node:fs'
+import { Kafka, type KafkaConfig, logLevel, type SASLOptions } from 'kafkajs'
+import { messageOf, TransientError, UsageError } from '../errors.ts'
+import { registerCompression } from './compression.ts'
+
+/** Settings of a connection. */
+export type ConnectionSettings = {
+  readonly kafkaBrokers: string
+  readonly kafkaTls: string
+  readonly kafkaTlsCa: string
+  readonly kafkaTlsCert: string
+  readonly kafkaTlsKey: string
+  readonly kafkaSasl: 'none' | 'plain' | 'scram-sha-256' | 'scram-sha-512' | 'oauthbearer'
+  readonly kafkaUser: string
+  readonly kafkaPassword: string
+  readonly kafkaOauthUrl: string
+  readonly kafkaOauthClient: string
+  readonly kafkaOauthSecret: string
+  readonly kafkaOauthScope: string
+}
+
+export type LogLine = (message: string, fields: Readonly<Record<string, unknown>>) => void
+
+const connectionMs = 5_000
+const requestMs = 30_000
+const tokenMs = 10_000
+/** A token without a stated lifetime is asked for again after this long. */
+const tokenSecondsDefault = 300
+
+/** Is a flag of the configuration on? */
+export function isOn(flag: string): boolean {
+  return flag === 'true' || flag === '1'
+}
+
+/** A client; it connects when its consumers and producers do. `debug` gets the library's own lines. Throws UsageError. */
+export function createKafka(settings: ConnectionSettings, debug: LogLine = () => {}): Kafka {
+  registerCompression()
+  const sasl = saslOf(settings)
+  return new Kafka({
+    clientId: 'kindred',
+    brokers: brokersOf(settings.kafkaBrokers),
+    ssl: tlsOf(settings),
+    ...(sasl === undefined ? {} : { sasl }),
+    connectionTimeout: connectionMs,
+    authenticationTimeout: connectionMs,
+    requestTimeout: requestMs,
+    enforceRequestTimeout: true,
+    retry: { initialRetryTime: 100, retries: 5, maxRetryTime: 3_000 },
+    logLevel: logLevel.WARN,
+    logCreator:
+      () =>
+      ({ namespace, log: { message, stack: _stack, timestamp: _timestamp, logger: _logger, ...fields } }) =>
+        debug(`kafkajs ${namespace}: ${message}`, fields),
+  })
+}
+
+export function brokersOf(text: string): string[] {
+  const brokers = text
+    .split(',')
+    .map((broker) => broker.trim())
+    .filter((broker) => broker !== '')
+  const wrong = brokers.find((broker) => !/^(?:\[[^\]]+\]|[^:\s]+):\d{1,5}$/.test(broker))
+  if (brokers.length === 0 || wrong !== undefined)
+    throw new UsageError(`KINDRED_KAFKA_BROKERS: ${JSON.stringify(wrong ?? text)} is not host:port`)
+  return brokers
+}
+
+function tlsOf(settings: ConnectionSettings): NonNullable<KafkaConfig['ssl']> {
+  if (!isOn(settings.kafkaTls)) return false
+  return {
+    ...fileOption('ca', settings.kafkaTlsCa),
+    ...fileOption('cert', settings.kafkaTlsCert),
+    ...fileOption('key', settings.kafkaTlsKey),
+  }
+}
+
+function fileOption(name: 'ca' | 'cert' | 'key', file: string): Record<string, string> {
+  if (file === '') return {}
+  try {
+    return { [name]: readFileSync(file, 'utf8') }
+  } catch (error) {
+    throw new UsageError(`KINDRED_KAFKA_TLS_${name.toUpperCase()}: ${messageOf(error)}`)
+  }
+}
+
+function saslOf(settings: ConnectionSettings): SASLOptions | undefined {
+  const { kafkaSasl: mechanism, kafkaUser: username, kafkaPassword: password } = settings
+  switch (mechanism) {
+    case 'none':
+      return undefined
+    case 'oauthbearer':
+      if (settings.kafkaOauthUrl === '')
+        throw new UsageError('KINDRED_KAFKA_OAUTH_URL is needed for oauthbearer: the token endpoint')
+      return { mechanism, oauthBearerProvider: tokenProvider(settings) }
+    default:
+      if (username === '' || password === '')
+        throw new UsageError(`KINDRED_KAFKA_USER and KINDRED_KAFKA_PASSWORD are needed for ${mechanism}`)
+      return { mechanism, username, password } as SASLOptions
+  }
+}
+
+/** Tokens by OAuth 2.0 client credentials (RFC 6749 §4.4), kept until shortly before they end. */
+function tokenProvider(settings: ConnectionSettings): () => Promise<{ value: string }> {
+  let token: { value: string; until: number } | undefined
+  return async () => {
+    if (token !== undefined && performance.now() < token.until) return token
+    const scope = settings.kafkaOauthScope === '' ? {} : { scope: settings.kafkaOauthScope }
+    const response = await fetch(settings.kafkaOauthUrl, {
+      method: 'POST',
+      headers: {
+        'content-type': 'application/x-www-form-urlencoded',
+        authorization: `Basic ${Buffer.from(
+          `${encodeURIComponent(settings.kafkaOauthClient)}:${encodeURIComponent(settings.kafkaOauthSecret)}`,
+        ).toString('base64')}`,
+      },
+      body: new URLSearchParams({ grant_type: 'client_credentials', ...scope }),
+      signal: AbortSignal.timeout(tokenMs),
+    })
+    if (!response.ok) throw new TransientError(`the token endpoint answers ${response.status}`)
+    const { access_token: value, expires_in: seconds = tokenSecondsDefault } = (await response.json()) as {
+      access_token: string
+      expires_in?: number
+    }
+    token = { value, until: performance.now() + seconds * 800 }
+    return token
+  }
+}

@@ -1,0 +1,182 @@
+// Delivery to Kafka: by lanes, each with a transactional producer of its own and a register of how far it came, committed
+// in the same transaction as the messages; or, for clusters that forbid transactions, by one plain producer.
+import type { Kafka, Producer, TopicMessages } from 'kafkajs'
+import { type CompressionTypes, Partitioners } from 'kafkajs'
+import { FatalError, messageOf, TransientError } from '../errors.ts'
+import { registerGroupOf } from '../kafka/names.ts'
+import { ownedByOther, ownerMark, ownerOfOffset, type StoreMark } from '../kafka/owner.ts'
+import type { Report } from '../kafka/report.ts'
+
+/** Transactions hold back readers of committed records: one that hangs is aborted by the broker after this long. */
+const transactionMs = 30_000
+/**
+ * A transaction that follows another at once is refused while the broker still writes the end of the one before: that
+ * takes milliseconds, so tries begin close together.
+ */
+const retry = { initialRetryTime: 8, multiplier: 1.7, factor: 0.2, retries: 12, maxRetryTime: 1_500 }
+
+/** One order of messages: its transactional id, and the partition of the register that it writes. */
+export type Lane = {
+  readonly id: string
+  readonly registerTopic: string
+  readonly registerPartition: number
+}
+
+export type Delivery = {
+  /** Fences whoever sent in these lanes before, and tells by lane what was registered: numbers below it were delivered. */
+  open(lanes: readonly Lane[]): Promise<ReadonlyMap<string, number>>
+  /** Sends messages, with `next` as the lane's register; `mayCommit` is asked last. */
+  send(lane: Lane, messages: readonly TopicMessages[], next: number, mayCommit: () => boolean): Promise<void>
+  close(): Promise<void>
+}
+
+export type DeliveryOptions = {
+  readonly kafka: Kafka
+  readonly group: string
+  readonly mark: StoreMark
+  /** Registers of another data directory, or ahead of this one, are passed over. */
+  readonly claim: boolean
+  /** Number of the next row of the store: a register beyond it belongs to a newer copy. */
+  readonly rowsEnd: () => number
+  readonly compression: CompressionTypes
+  readonly report: Report
+}
+
+/** Exactly once: what readers of committed records see has no repeat and no hole. */
+export class TransactionalDelivery implements Delivery {
+  readonly #options: DeliveryOptions
+  readonly #producers = new Map<string, Producer>()
+
+  constructor(options: DeliveryOptions) {
+    this.#options = options
+  }
+
+  async open(lanes: readonly Lane[]): Promise<ReadonlyMap<string, number>> {
+    await Promise.all(lanes.map((lane) => this.#fence(lane)))
+    return this.#registered(lanes)
+  }
+
+  async send(
+    lane: Lane,
+    topicMessages: readonly TopicMessages[],
+    next: number,
+    mayCommit: () => boolean,
+  ): Promise<void> {
+    const { compression, group, mark } = this.#options
+    const producer = this.#producers.get(lane.id)
+    if (producer === undefined) throw new FatalError(`lane ${lane.id} was not opened`)
+    const transaction = await producer.transaction()
+    try {
+      await transaction.sendBatch({ topicMessages: [...topicMessages], acks: -1, compression })
+      const offset = { partition: lane.registerPartition, offset: String(next), metadata: ownerMark(mark) }
+      await transaction.sendOffsets({
+        consumerGroupId: registerGroupOf(group),
+        topics: [{ topic: lane.registerTopic, partitions: [offset] }],
+      })
+      if (!mayCommit()) throw new TransientError('the partitions are not owned now')
+    } catch (error) {
+      await transaction.abort().catch(() => undefined) // the next one of this lane fences it in any case
+      throw error
+    }
+    await transaction.commit()
+  }
+
+  async close(): Promise<void> {
+    const producers = [...this.#producers.values()]
+    this.#producers.clear()
+    const { report } = this.#options
+    await Promise.all(
+      producers.map((producer) => producer.disconnect().catch((error) => report.debug(messageOf(error)))),
+    )
+  }
+
+  /** InitProducerId: ends what an earlier producer of this lane left open, and shuts it out. */
+  async #fence({ id }: Lane): Promise<void> {
+    if (this.#producers.has(id)) return
+    const producer = this.#options.kafka.producer({
+      transactionalId: id,
+      transactionTimeout: transactionMs,
+      idempotent: true,
+      maxInFlightRequests: 1,
+      allowAutoTopicCreation: false,
+      createPartitioner: Partitioners.DefaultPartitioner,
+      retry,
+    })
+    this.#producers.set(id, producer)
+    await producer.connect()
+    const transaction = await producer.transaction()
+    await transaction.abort()
+  }
+
+  async #registered(lanes: readonly Lane[]): Promise<Map<string, number>> {
+    const { kafka, group, mark, claim, rowsEnd } = this.#options
+    const admin = kafka.admin()
+    await admin.connect()
+    try {
+      const topics = [...new Set(lanes.map(({ registerTopic }) => registerTopic))]
+      const offsets = await admin.fetchOffsets({ groupId: registerGroupOf(group), topics })
+      const registered = new Map<string, number>()
+      for (const { id, registerTopic, registerPartition } of lanes) {
+        const found = offsets
+          .find(({ topic }) => topic === registerTopic)
+          ?.partitions.find(({ partition }) => partition === registerPartition)
+        if (found === undefined || Number(found.offset) < 0) continue
+        const owner = ownerOfOffset(found.metadata)
+        const next = Number(found.offset)
+        if (owner?.kindred_store !== mark.store) {
+          if (claim) continue
+          throw owner === undefined
+            ? new FatalError(
+                `the group ${registerGroupOf(group)} has offsets that are not Kindred's: name another group with KINDRED_KAFKA_GROUP`,
+              )
+            : ownedByOther(group, owner)
+        }
+        if (next > rowsEnd()) {
+          if (claim) continue
+          throw new FatalError(
+            `the group's register says that ${next} rows were sent, and this data directory has ${rowsEnd()}: it is an older copy. Restore the newest one, or go on with KINDRED_KAFKA_CLAIM=true (change events may then repeat or be lacking)`,
+          )
+        }
+        registered.set(id, next)
+      }
+      return registered
+    } finally {
+      await admin.disconnect()
+    }
+  }
+}
+
+/** At least once: acknowledged by all replicas, and sent again after a crash. */
+export class PlainDelivery implements Delivery {
+  readonly #options: DeliveryOptions
+  #producer: Producer | undefined
+
+  constructor(options: DeliveryOptions) {
+    this.#options = options
+  }
+
+  async open(): Promise<ReadonlyMap<string, number>> {
+    this.#producer = this.#options.kafka.producer({
+      maxInFlightRequests: 1,
+      allowAutoTopicCreation: false,
+      createPartitioner: Partitioners.DefaultPartitioner,
+    })
+    await this.#producer.connect()
+    return new Map()
+  }
+
+  async send(
+    _lane: Lane,
+    topicMessages: readonly TopicMessages[],
+    _next: number,
+    mayCommit: () => boolean,
+  ): Promise<void> {
+    if (!mayCommit()) throw new TransientError('the partitions are not owned now')
+    const { compression } = this.#options
+    await this.#producer!.sendBatch({ topicMessages: [...topicMessages], acks: -1, compression })
+  }
+
+  async close(): Promise<void> {
+    await this.#producer?.disconnect()
+  }
+}

@@ -1,0 +1,182 @@
+// Sink: change events to Kafka, keyed by user, and beside them the compacted topic of current answers. One transaction a
+// lane, the partition of the input that caused the changes; lanes send side by side as far as they share no user.
+import type { Message, TopicMessages } from 'kafkajs'
+import type { ChangeEvent } from '../codec/change-event.ts'
+import { type Partition, partitionOf } from '../kafka/names.ts'
+import type { ChangeRow } from '../store/port.ts'
+import type { Lane } from './kafka-delivery.ts'
+import { answerMessage, changeMessage, type MessageOptions, tombstoneOf } from './kafka-messages.ts'
+import type { Outlet } from './kafka-outlet.ts'
+import type { OutboxRow, Sink } from './port.ts'
+
+export type KafkaSinkOptions = {
+  readonly group: string
+  readonly changesTopic: string
+  /** Topic of current answers; empty: none. */
+  readonly personasTopic: string
+  readonly outlet: Outlet
+  /** Number of the first row to deliver, unless the register knows better. */
+  readonly next: number
+  readonly partitions: PartitionDirectory
+  /** How messages are encoded, once it is known. */
+  readonly messages: () => Promise<MessageOptions>
+}
+
+/** The partitions of the topics that are consumed: each is a lane. */
+export type PartitionDirectory = {
+  /** Those that exist, as known a while ago at most, or as of now. */
+  list(asOf: 'lately' | 'now'): Promise<readonly Partition[]>
+}
+
+/** A row that goes out in a lane. */
+type Sent = { readonly row: OutboxRow; readonly change: ChangeEvent | undefined; readonly lane: Lane }
+
+export function kafkaSinkName(changesTopic: string): string {
+  return `kafka:${changesTopic}`
+}
+
+export class KafkaSink implements Sink {
+  readonly name: string
+  readonly takesErasures = true
+  readonly #options: KafkaSinkOptions
+  readonly #control: Lane
+  #next: number
+  #lanes: ReadonlyMap<string, Lane> | undefined
+
+  constructor(options: KafkaSinkOptions) {
+    this.#options = options
+    this.name = kafkaSinkName(options.changesTopic)
+    this.#next = options.next
+    this.#control = {
+      id: `${options.group}-control`,
+      registerTopic: options.changesTopic,
+      registerPartition: 0,
+    }
+  }
+
+  get next(): number {
+    return this.#next
+  }
+
+  async deliver(rows: readonly OutboxRow[]): Promise<void> {
+    await this.#options.outlet.run(() => this.#deliver(rows))
+  }
+
+  /** Fences an earlier process's transactions before there is anything to send: readers may be waiting for their end. */
+  async start(): Promise<void> {
+    await this.#options.outlet.run(() => this.#open('lately'))
+  }
+
+  async close(): Promise<void> {
+    await this.#options.outlet.close()
+  }
+
+  async #open(asOf: 'lately' | 'now'): Promise<void> {
+    const { outlet, partitions, group } = this.#options
+    const lanes = (await partitions.list(asOf)).map(({ topic, partition }): [string, Lane] => [
+      `${topic}/${partition}`,
+      { id: `${group}-${topic}-${partition}`, registerTopic: topic, registerPartition: partition },
+    ])
+    await outlet.open([this.#control, ...lanes.map(([, lane]) => lane)])
+    this.#lanes = new Map(lanes)
+  }
+
+  async #deliver(rows: readonly OutboxRow[]): Promise<void> {
+    const { outlet, messages } = this.#options
+    const options = await messages()
+    await this.#open('lately')
+    const due = rows.filter(({ number }) => number >= this.#next).map((row) => readRow(row))
+    // a row must find the same lane after a restart: a partition not known yet is looked for first
+    if (due.some(({ key }) => key !== undefined && !this.#lanes!.has(key))) await this.#open('now')
+    for (const round of roundsOf(due.map((row) => this.#sentOf(row)))) {
+      const byLane = groupByLane(round)
+      await Promise.all(
+        Array.from(byLane, ([lane, sent]) => {
+          const fresh = sent.filter(({ row }) => row.number >= outlet.registeredOf(lane))
+          if (fresh.length === 0) return undefined
+          const topicMessages = this.#topicMessages(fresh, options)
+          if (topicMessages.length === 0) return undefined
+          return outlet.send(lane, topicMessages, fresh.at(-1)!.row.number + 1)
+        }),
+      )
+      this.#next = round.at(-1)!.row.number + 1
+    }
+  }
+
+  /** Changes that no partition caused, or one whose topic is gone, have a lane of their own, and so have erasures. */
+  #sentOf({ row, change, key }: ReadRow): Sent {
+    return { row, change, lane: (key === undefined ? undefined : this.#lanes!.get(key)) ?? this.#control }
+  }
+
+  #topicMessages(sent: readonly Sent[], options: MessageOptions): TopicMessages[] {
+    const { changesTopic, personasTopic } = this.#options
+    const changes: Message[] = []
+    const answers = new Map<string, Message>()
+    for (const { row, change } of sent) {
+      if (!isChange(row)) answers.set(row.userId, tombstoneOf(row))
+      else {
+        changes.push(changeMessage(change!, row.json, options))
+        if (personasTopic !== '') answers.set(change!.user_id, answerMessage(change!, options))
+      }
+    }
+    const topics: TopicMessages[] = []
+    if (changes.length > 0) topics.push({ topic: changesTopic, messages: changes })
+    if (personasTopic !== '' && answers.size > 0)
+      topics.push({ topic: personasTopic, messages: [...answers.values()] })
+    return topics
+  }
+}
+
+/**
+ * Rows in order, cut where a user's next change belongs to another lane than the one before, and around erasures: lanes of
+ * one round may go out in any order.
+ */
+function* roundsOf(sent: readonly Sent[]): Generator<Sent[]> {
+  let round: Sent[] = []
+  let laneOf = new Map<string, Lane>()
+  for (const one of sent) {
+    const user = one.change?.user_id
+    const conflicts =
+      user === undefined ||
+      (laneOf.has(user) && laneOf.get(user) !== one.lane) ||
+      round.at(-1)?.change === undefined
+    if (conflicts && round.length > 0) {
+      yield round
+      round = []
+      laneOf = new Map()
+    }
+    round.push(one)
+    if (user !== undefined) laneOf.set(user, one.lane)
+  }
+  if (round.length > 0) yield round
+}
+
+function groupByLane(round: readonly Sent[]): Map<Lane, Sent[]> {
+  const byLane = new Map<Lane, Sent[]>()
+  for (const sent of round) {
+    const group = byLane.get(sent.lane)
+    if (group === undefined) byLane.set(sent.lane, [sent])
+    else group.push(sent)
+  }
+  return byLane
+}
+
+type ReadRow = {
+  readonly row: OutboxRow
+  readonly number: number
+  readonly change: ChangeEvent | undefined
+  /** Of the lane, for what a partition caused. */
+  readonly key: string | undefined
+}
+
+function readRow(row: OutboxRow): ReadRow {
+  const { number } = row
+  if (!isChange(row)) return { row, number, change: undefined, key: undefined }
+  const change = JSON.parse(row.json) as ChangeEvent
+  const partition = partitionOf(change.cause.source)
+  return { row, number, change, key: partition && `${partition.topic}/${partition.partition}` }
+}
+
+function isChange(row: OutboxRow): row is ChangeRow {
+  return 'json' in row
+}

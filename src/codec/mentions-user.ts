@@ -18,7 +18,8 @@ type Named = {
  * rather too much is removed than too little. So is a Kafka record, in whose value any field may be the user: see
  * `kafkaIsOf`.
  */
-export function mentionsUser({ text, format, bytes, key }: Named, userId: string): boolean {
+export function mentionsUser(record: Named, userId: string): boolean {
+  const { text, format, key } = record
   switch (format.kind) {
     case 'control':
       return controlIsOf(decodeControl(text), userId)
@@ -31,8 +32,10 @@ export function mentionsUser({ text, format, bytes, key }: Named, userId: string
     case 'json':
     case 'unreadable':
       return jsonIsOf(text, userId)
-    case 'kafka':
-      return kafkaIsOf({ text, bytes: typeof bytes === 'function' ? bytes() : bytes, key }, userId)
+    case 'kafka': {
+      const bytes = typeof record.bytes === 'function' ? record.bytes() : record.bytes
+      return kafkaIsOf({ text, bytes, key }, userId)
+    }
     case 'erased':
       return false
     default:
@@ -56,7 +59,7 @@ function controlIsOf(control: ControlRecord, userId: string): boolean {
 }
 
 /**
- * Whether a Kafka record names the user: as its key, as any string or whole number of its JSON (a mapping may make any
+ * Whether a Kafka record names the user: as its key, in a string or whole number of its JSON (a mapping may make any
  * field the user), or, in bytes that are not JSON, as an Avro string or a long of Avro anywhere.
  */
 function kafkaIsOf(

@@ -8,13 +8,14 @@ import { csvFields } from './csv.ts'
 
 /**
  * How a record's bytes are to be read: `json` (one event object), `csv` with the header's columns, `control`
- * (a control record as JSON), `unreadable`: bytes that a reader could not split, with the reason, or `erased`:
- * the record of an erased user, of which nothing is left.
+ * (a control record as JSON), `kafka`: a value of that topic, which its ValueCodec decodes, `unreadable`: bytes that a
+ * reader could not split, with the reason, or `erased`: the record of an erased user, of which nothing is left.
  */
 export type RecordFormat =
   | { readonly kind: 'json' }
   | { readonly kind: 'csv'; readonly columns: readonly string[] }
   | { readonly kind: 'control' }
+  | { readonly kind: 'kafka'; readonly topic: string }
   | { readonly kind: 'unreadable'; readonly cause: string }
   | { readonly kind: 'erased' }
 
@@ -39,6 +40,7 @@ export function decodeEvent(text: string, format: RecordFormat): ShopEvent {
     case 'unreadable':
       throw new InvalidRecordError(format.cause)
     case 'control':
+    case 'kafka':
     case 'erased':
       throw new InvalidRecordError(`a record of kind ${format.kind} where an event was expected`)
     default:

@@ -4,15 +4,22 @@ import type { ControlRecord } from '../core/event.ts'
 import { csvFields } from './csv.ts'
 import { decodeControl, type RecordFormat } from './event.ts'
 
+/** A record as an erasure sees it: `bytes` and `key` are those of a Kafka record; without `bytes` they are the text's. */
+type Named = {
+  readonly text: string
+  readonly format: RecordFormat
+  readonly bytes?: Uint8Array | (() => Uint8Array) | undefined
+  readonly key?: Uint8Array | null | undefined
+}
+
 /**
  * Whether a record is of this user: an event (or a list of them), a control record, a CSV record. A record that cannot be
  * read is theirs when it names them where a user stands in JSON, or as a field: of what nobody can read for certain,
- * rather too much is removed than too little.
+ * rather too much is removed than too little. So is a Kafka record, in whose value any field may be the user: see
+ * `kafkaIsOf`.
  */
-export function mentionsUser(
-  { text, format }: { text: string; format: RecordFormat },
-  userId: string,
-): boolean {
+export function mentionsUser(record: Named, userId: string): boolean {
+  const { text, format, key } = record
   switch (format.kind) {
     case 'control':
       return controlIsOf(decodeControl(text), userId)
@@ -25,6 +32,10 @@ export function mentionsUser(
     case 'json':
     case 'unreadable':
       return jsonIsOf(text, userId)
+    case 'kafka': {
+      const bytes = typeof record.bytes === 'function' ? record.bytes() : record.bytes
+      return kafkaIsOf({ text, bytes, key }, userId)
+    }
     case 'erased':
       return false
     default:
@@ -45,6 +56,55 @@ function controlIsOf(control: ControlRecord, userId: string): boolean {
     default:
       return unreachable(control)
   }
+}
+
+/**
+ * Whether a Kafka record names the user: as its key, in a string or whole number of its JSON (a mapping may make any
+ * field the user), or, in bytes that are not JSON, as an Avro string or a long of Avro anywhere.
+ */
+function kafkaIsOf(
+  {
+    text,
+    bytes = Buffer.from(text),
+    key,
+  }: { text: string; bytes: Uint8Array | undefined; key: Named['key'] },
+  userId: string,
+): boolean {
+  const id = Buffer.from(userId)
+  if (key && id.equals(key)) return true
+  let value: unknown
+  try {
+    value = JSON.parse(text)
+  } catch (error) {
+    if (!(error instanceof SyntaxError)) throw error
+    const avro = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length)
+    if (avro.includes(Buffer.concat([avroLong(id.length), id]))) return true
+    const number = Number(userId)
+    if (Number.isSafeInteger(number) && String(number) === userId) {
+      const long = avroLong(number)
+      if (long.length >= telling && avro.includes(long)) return true
+    }
+    return text.includes(JSON.stringify(userId)) || jsonIsOf(text, userId)
+  }
+  return holds(value, userId)
+}
+
+/** An integer of fewer bytes stands in almost any bytes by chance: such a user is found by the record's key alone. */
+const telling = 3
+
+function holds(value: unknown, userId: string): boolean {
+  if (typeof value === 'string') return value === userId
+  if (typeof value === 'number') return Number.isInteger(value) && String(value) === userId
+  if (typeof value !== 'object' || value === null) return false
+  return Object.values(value).some((inner) => holds(inner, userId))
+}
+
+/** Avro's variable-length zigzag form of an integer. */
+function avroLong(value: number): Buffer {
+  const bytes: number[] = []
+  let rest = value < 0 ? BigInt(-value) * 2n - 1n : BigInt(value) * 2n
+  for (; rest > 0x7fn; rest >>= 7n) bytes.push(Number(rest & 0x7fn) | 0x80)
+  return Buffer.from([...bytes, Number(rest)])
 }
 
 function jsonIsOf(text: string, userId: string): boolean {

@@ -49,3 +49,6 @@ export const blockBytesMax = 256 * 1024
 
 /** A single record's bytes; a longer line of a file is quarantined with its beginning only. */
 export const recordBytesMax = 4 * 1024 * 1024
+
+/** Schemas kept parsed, of those that values of a topic were written with; a registry's client keeps as many texts. */
+export const writerSchemasMax = 256

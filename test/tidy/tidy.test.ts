@@ -45,6 +45,7 @@ const allowed: Record<string, readonly string[]> = {
   store: ['core', 'errors', 'lmdb'],
   source: ['core', 'codec', 'errors', 'lmdb'],
   sink: ['core', 'codec', 'errors'],
+  kafka: ['errors'],
   lookup: ['core', 'errors'],
   http: ['core', 'codec', 'errors', 'lookup'],
   profiler: ['config', 'errors', 'pipeline', 'source', 'store', 'lmdb'],

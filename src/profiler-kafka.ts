@@ -7,7 +7,7 @@ import { messageOf } from './errors.ts'
 import { createKafka, isOn } from './kafka/client.ts'
 import { compressionOf } from './kafka/compression.ts'
 import { type Partition, parseTopics, selectTopics } from './kafka/names.ts'
-import { SchemaRegistry } from './kafka/registry.ts'
+import type { SchemaRegistry } from './kafka/registry.ts'
 import type { Report } from './kafka/report.ts'
 import { deadLetterSinkName, KafkaDeadLetters } from './sink/kafka-dead-letters.ts'
 import { type Delivery, PlainDelivery, TransactionalDelivery } from './sink/kafka-delivery.ts'
@@ -18,6 +18,7 @@ import type { DeadLetterSink, Sink } from './sink/port.ts'
 import { SchemaLookup } from './source/kafka-schemas.ts'
 import { KafkaSource } from './source/kafka-source.ts'
 import type { LmdbStore } from './store/lmdb/lmdb-store.ts'
+import { registryOf } from './value-codec.ts'
 
 /** How long a list of partitions is taken for what exists. */
 const directoryMs = 30_000
@@ -33,16 +34,6 @@ export type KafkaParts = {
 /** Is Kafka part of this configuration? */
 export function usesKafka({ kafkaBrokers }: Config): boolean {
   return kafkaBrokers !== ''
-}
-
-export function registryOf(config: Config): SchemaRegistry | undefined {
-  if (config.kafkaRegistry === '') return undefined
-  return new SchemaRegistry({
-    url: config.kafkaRegistry,
-    ...(config.kafkaRegistryUser === ''
-      ? {}
-      : { user: config.kafkaRegistryUser, password: config.kafkaRegistryPassword }),
-  })
 }
 
 type PartsOptions = {
@@ -158,7 +149,7 @@ function outletFor(
 
 /** Registers the schemas of what is sent, where there is a registry. */
 async function messageOptions(
-  { kafkaGroup, kafkaChangesTopic, kafkaPersonasTopic, kafkaRegistry }: Config,
+  { kafkaGroup, kafkaChangesTopic, kafkaPersonasTopic }: Config,
   registry: SchemaRegistry | undefined,
   report: Report,
 ): Promise<MessageOptions> {
@@ -169,10 +160,7 @@ async function messageOptions(
     const answerId =
       kafkaPersonasTopic === '' ? 0 : await registry.register(`${kafkaPersonasTopic}-value`, answerSchema)
     report.problem('schema registry', undefined)
-    const url = new URL(kafkaRegistry)
-    url.username = ''
-    url.password = ''
-    return { source, schemas: { changeId, answerId, url: String(url).replace(/\/$/, '') } }
+    return { source, schemas: { changeId, answerId, url: registry.url } }
   } catch (error) {
     report.problem('schema registry', messageOf(error))
     throw error

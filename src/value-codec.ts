@@ -1,8 +1,9 @@
-// By the configuration: how values of topics are read.
+// By the configuration: how values of topics are read, and the registry of their schemas.
 import { existsSync, readFileSync } from 'node:fs'
 import { createValueCodec, parseMappings, type ValueCodec } from './codec/kafka-value.ts'
 import type { Config } from './config.ts'
 import { messageOf, UsageError } from './errors.ts'
+import { SchemaRegistry } from './kafka/registry.ts'
 
 /** Throws UsageError for settings that contradict each other, and files that cannot be read. */
 export function valueCodecOf(config: Config): ValueCodec {
@@ -30,4 +31,14 @@ function fileOf(path: string, variable: string): string {
   } catch (error) {
     throw new UsageError(`${variable}: ${messageOf(error)}`)
   }
+}
+
+export function registryOf(config: Config): SchemaRegistry | undefined {
+  if (config.kafkaRegistry === '') return undefined
+  return new SchemaRegistry({
+    url: config.kafkaRegistry,
+    ...(config.kafkaRegistryUser === ''
+      ? {}
+      : { user: config.kafkaRegistryUser, password: config.kafkaRegistryPassword }),
+  })
 }

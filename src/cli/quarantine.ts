@@ -5,7 +5,7 @@ import type { Config } from '../config.ts'
 import { UsageError } from '../errors.ts'
 import { requireData } from '../profiler.ts'
 import type { QuarantinedRecord, StoreReader } from '../store/port.ts'
-import { valueCodecOf } from '../value-codec.ts'
+import { registryOf, valueCodecOf } from '../value-codec.ts'
 import { configOf, type DataOptions, reading, withData } from './context.ts'
 import { print, printJson, printLines } from './output.ts'
 import { submit } from './submit.ts'
@@ -75,12 +75,7 @@ function lackingSchemas(store: StoreReader, ids: readonly number[], values: Valu
 async function askedOf(config: Config, lacking: ReadonlyMap<string, number>): Promise<Map<string, string>> {
   const found = new Map<string, string>()
   if (lacking.size === 0) return found
-  const { SchemaRegistry } = await import('../kafka/registry.ts')
-  const registry = new SchemaRegistry({
-    url: config.kafkaRegistry,
-    user: config.kafkaRegistryUser,
-    password: config.kafkaRegistryPassword,
-  })
+  const registry = registryOf(config)!
   for (const [key, id] of lacking) {
     const schema = await registry.schemaById(id)
     if (schema !== undefined) found.set(key, schema)

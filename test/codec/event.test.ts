@@ -150,6 +150,11 @@ describe('decodeEvent', () => {
     }
   })
 
+  it('refuses what is to be decoded elsewhere', () => {
+    for (const format of [{ kind: 'kafka', topic: 't' }, { kind: 'control' }, { kind: 'erased' }] as const)
+      assert.throws(() => decodeEvent(JSON.stringify(eventOf()), format), InvalidRecordError)
+  })
+
   it('refuses a CSV record that does not fit its header', () => {
     const columns = ['event_id', 'user_id', 'product_id', 'type', 'ts']
     for (const [row, says] of [

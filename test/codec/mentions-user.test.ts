@@ -112,6 +112,14 @@ describe('a record is of the user', () => {
     }
   })
 
+  it('that JSON names a million deep', () => {
+    for (const format of [json, kafka]) {
+      const text = `${'['.repeat(1e6)}{"user_id":"ann"}${']'.repeat(1e6)}`
+      assert.ok(mentionsUser({ text, format }, 'ann'))
+      assert.ok(!mentionsUser({ text, format }, 'ben'))
+    }
+  })
+
   it('that a Kafka record names: by its key, anywhere in its JSON, or in Avro', () =>
     fc.assert(
       fc.property(userId, userId, (user, other) => {

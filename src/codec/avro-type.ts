@@ -19,6 +19,8 @@ type Tap = {
 type Node = { _read(tap: Tap): unknown; _skip(tap: Tap): void }
 
 const varintBytesMax = 10
+/** avsc's arithmetic is in doubles, before the halving of zigzag: from here on its sums are rounded, and signs lost. */
+const zigzagExact = 2 ** 52
 const decimalBytesMax = 64
 const msOfDay = 86_400_000
 
@@ -177,10 +179,11 @@ function longAt(tap: Tap): number | bigint {
   const start = tap.pos
   const value = tap.readLong()
   if (tap.pos - start > varintBytesMax) throw new Error('a number of more than 64 bits')
-  if (Number.isSafeInteger(value)) return value
+  if (value < zigzagExact && value > -zigzagExact) return value
   let bits = 0n
   for (let i = tap.pos - 1; i >= start; i--) bits = (bits << 7n) | BigInt((tap.buf[i] ?? 0) & 0x7f)
-  return BigInt.asIntN(64, (bits >> 1n) ^ -(bits & 1n))
+  const long = BigInt.asIntN(64, (bits >> 1n) ^ -(bits & 1n))
+  return Number.isSafeInteger(Number(long)) ? Number(long) : long
 }
 
 const utf8String = new Utf8String()

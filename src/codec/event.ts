@@ -164,7 +164,9 @@ function numberOf(text: string): number | string {
   return text.trim() === '' || Number.isNaN(value) ? text : value
 }
 
+/** Of arrays and objects only that they are such: to show one nested a million deep would overflow the stack. */
 function shown(value: unknown): string {
+  if (typeof value === 'object' && value !== null) return Array.isArray(value) ? 'an array' : 'an object'
   const text = JSON.stringify(value) ?? 'undefined'
   return text.length > 60 ? `${text.slice(0, 57)}…` : text
 }

@@ -93,10 +93,11 @@ function kafkaIsOf(
 const telling = 3
 
 function holds(value: unknown, userId: string): boolean {
-  if (typeof value === 'string') return value === userId
-  if (typeof value === 'number') return Number.isInteger(value) && String(value) === userId
-  if (typeof value !== 'object' || value === null) return false
-  return Object.values(value).some((inner) => holds(inner, userId))
+  return anyIn(value, (inner) => {
+    if (typeof inner === 'string') return inner === userId
+    if (typeof inner === 'number') return Number.isInteger(inner) && String(inner) === userId
+    return typeof inner === 'object' && inner !== null ? undefined : false
+  })
 }
 
 /** Avro's variable-length zigzag form of an integer. */
@@ -121,10 +122,24 @@ function jsonIsOf(text: string, userId: string): boolean {
 
 /** An event of the user, or whatever holds one: what says whose it is is not looked into further. */
 function valueIsOf(value: unknown, userId: string): boolean {
-  if (typeof value !== 'object' || value === null) return false
-  const { user_id: named } = value as { user_id?: unknown }
-  if (typeof named === 'string' || typeof named === 'number') return String(named) === userId
-  return Object.values(value).some((inner) => valueIsOf(inner, userId))
+  return anyIn(value, (inner) => {
+    if (typeof inner !== 'object' || inner === null) return false
+    const { user_id: named } = inner as { user_id?: unknown }
+    if (typeof named === 'string' || typeof named === 'number') return String(named) === userId
+    return undefined
+  })
+}
+
+/** Looks into arrays and objects wherever `look` gives undefined; without recursion, for JSON may be nested a million deep. */
+function anyIn(value: unknown, look: (inner: unknown) => boolean | undefined): boolean {
+  const left = [value]
+  while (left.length > 0) {
+    const inner = left.pop()
+    const found = look(inner)
+    if (found === true) return true
+    if (found === undefined) for (const next of Object.values(inner as object)) left.push(next)
+  }
+  return false
 }
 
 /** Whether broken JSON has `"user_id": <the id>` somewhere, spaced and escaped as it may be. */

@@ -150,6 +150,23 @@ describe('decodeEvent', () => {
     }
   })
 
+  it('refuses what is nested a million deep as it refuses the rest', () => {
+    const deep = `${'['.repeat(1e6)}${']'.repeat(1e6)}`
+    for (const field of ['event_id', 'type', 'quantity', 'price', 'ts', 'title']) {
+      const text = JSON.stringify(eventOf({ [field]: '#' })).replace('"#"', deep)
+      assert.throws(
+        () => decodeEvent(text, json),
+        (error) => error instanceof InvalidRecordError && error.message.startsWith(field),
+        field,
+      )
+    }
+  })
+
+  it('refuses what is to be decoded elsewhere', () => {
+    for (const format of [{ kind: 'kafka', topic: 't' }, { kind: 'control' }, { kind: 'erased' }] as const)
+      assert.throws(() => decodeEvent(JSON.stringify(eventOf()), format), InvalidRecordError)
+  })
+
   it('refuses a CSV record that does not fit its header', () => {
     const columns = ['event_id', 'user_id', 'product_id', 'type', 'ts']
     for (const [row, says] of [

@@ -4,10 +4,13 @@ import { describe, it } from 'node:test'
 import fc from 'fast-check'
 import type { RecordFormat } from '../../src/codec/event.ts'
 import { mentionsUser } from '../../src/codec/mentions-user.ts'
+import { wireFormat } from '../../src/codec/wire-format.ts'
+import { recordOf, written } from '../support/avro-schemas.ts'
 import { oddIds } from '../support/bad-records.ts'
 import { csvOf, eventOf } from '../support/events.ts'
 
 const json: RecordFormat = { kind: 'json' }
+const kafka: RecordFormat = { kind: 'kafka', topic: 't' }
 const columns = ['event_id', 'user_id', 'product_id', 'type', 'ts', 'title']
 const csv: RecordFormat = { kind: 'csv', columns }
 
@@ -107,6 +110,55 @@ describe('a record is of the user', () => {
       assert.ok(mentionsUser({ text, format: json }, 'u'), text)
       assert.ok(!mentionsUser({ text, format: json }, 'ben'), text)
     }
+  })
+
+  it('that JSON names a million deep', () => {
+    for (const format of [json, kafka]) {
+      const text = `${'['.repeat(1e6)}{"user_id":"ann"}${']'.repeat(1e6)}`
+      assert.ok(mentionsUser({ text, format }, 'ann'))
+      assert.ok(!mentionsUser({ text, format }, 'ben'))
+    }
+  })
+
+  it('that a Kafka record names: by its key, anywhere in its JSON, or in Avro', () =>
+    fc.assert(
+      fc.property(userId, userId, (user, other) => {
+        const schema = recordOf({ event_id: 'string', buyer: ['null', 'string'], ts: 'long' })
+        const avro = (name: string) => wireFormat(7, written(schema, { event_id: '#', buyer: name, ts: 1 }))
+        const plain = Buffer.from('{"event_id":"#"}')
+        for (const [bytes, key] of [
+          [plain, Buffer.from(user)],
+          [Buffer.from(JSON.stringify({ order: { lines: [{ by: user }] } })), null],
+          [Buffer.from(`${JSON.stringify({ buyer: user }).slice(0, -1)}, oops`), null],
+          [avro(user), null],
+          [avro(user).subarray(0, -1), undefined],
+        ] as const) {
+          const record = { text: bytes.toString('utf8'), format: kafka, bytes, key }
+          assert.ok(mentionsUser(record, user), record.text)
+          assert.ok(mentionsUser({ ...record, bytes: () => bytes }, user), record.text)
+        }
+        for (const bytes of [plain, Buffer.from(JSON.stringify({ [user]: 1, buyer: `${user}+` }))]) {
+          const record = { text: bytes.toString('utf8'), format: kafka, bytes, key: Buffer.from(`${user}+`) }
+          assert.ok(user === '#' || !mentionsUser(record, user), record.text)
+        }
+        assert.equal(
+          mentionsUser({ text: JSON.stringify({ buyer: other }), format: kafka }, user),
+          user === other,
+        )
+      }),
+    ))
+
+  it('that a Kafka record counts: a whole number of its JSON, or a long of Avro that cannot stand there by chance', () => {
+    const text = '{"customer":{"id":123456},"price":7.5}'
+    assert.ok(mentionsUser({ text, format: kafka }, '123456'))
+    for (const user of ['12345', '7', '7.5', '0123456'])
+      assert.ok(!mentionsUser({ text, format: kafka }, user), user)
+    const schema = recordOf({ user_id: 'long', n: 'int' })
+    const bytes = written(schema, { user_id: 123456, n: 3 })
+    const record = { text: bytes.toString('utf8'), format: kafka, bytes }
+    assert.ok(mentionsUser(record, '123456'))
+    for (const user of ['123457', '3']) assert.ok(!mentionsUser(record, user), user)
+    assert.ok(mentionsUser({ ...record, key: Buffer.from('3') }, '3'))
   })
 
   it('that a control record erases or labels', () => {

@@ -26,6 +26,12 @@ export function openReader({ dir, config }: Place): LmdbStore {
   return openLmdbStore({ ...storeOptions({ dir, config }), readOnly: true })
 }
 
+/** The same, for a process whose ingest thread writes the state, now or later. Throws FatalError while there is none. */
+export function openReaderBesideWriter({ dir, config }: Place): LmdbStore {
+  requireData(dir)
+  return openLmdbStore({ ...storeOptions({ dir, config }), readOnly: true, besideWriter: true })
+}
+
 /** The log, for appending (any process may) or consuming (the writer alone). */
 export function openLog({ dir, config }: Place): EmbeddedLog {
   const path = join(dir, 'log')

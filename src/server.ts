@@ -8,7 +8,7 @@ import { createApp } from './http/app.ts'
 import type { WorkerInput, WorkerMessage } from './ingest-worker.ts'
 import { lookUp } from './lookup/answer.ts'
 import { PersonaNames } from './lookup/names.ts'
-import { openLog, openReader, type Place } from './profiler.ts'
+import { openLog, openReaderBesideWriter, type Place } from './profiler.ts'
 import { LogAppender } from './source/log-appender.ts'
 import type { LmdbStore } from './store/lmdb/lmdb-store.ts'
 
@@ -75,7 +75,7 @@ type Ingest = { readonly failed: Promise<Error>; problem(): string | undefined; 
 async function openReaderWhenMade(place: Place, { failed, problem }: Ingest): Promise<LmdbStore> {
   for (const end = performance.now() + storeMsMax; ; ) {
     try {
-      return openReader(place)
+      return openReaderBesideWriter(place)
     } catch (error) {
       if (performance.now() > end || problem() === undefined) throw error
     }

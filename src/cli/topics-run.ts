@@ -1,8 +1,9 @@
 // What `topics create` and `topics check` do: topics made as they should be, or compared with that.
-import kafkajs, { type Admin } from 'kafkajs'
+import type { Admin } from 'kafkajs'
 import type { Config } from '../config.ts'
 import { FatalError, messageOf, UsageError } from '../errors.ts'
 import { createKafka } from '../kafka/client.ts'
+import { ConfigResourceTypes } from '../kafka/kafkajs.ts'
 import { parseTopics, selectTopics } from '../kafka/names.ts'
 import { kafkaFailure } from '../kafka/problem.ts'
 import { withAdmin } from '../profiler-kafka.ts'
@@ -186,7 +187,7 @@ async function messageBytesOf(admin: Admin, topic: string): Promise<number> {
 async function topicConfig(admin: Admin, topic: string, name: string): Promise<string | undefined> {
   const { resources } = await admin.describeConfigs({
     includeSynonyms: false,
-    resources: [{ type: kafkajs.ConfigResourceTypes.TOPIC, name: topic, configNames: [name] }],
+    resources: [{ type: ConfigResourceTypes.TOPIC, name: topic, configNames: [name] }],
   })
   return resources[0]?.configEntries.find((entry) => entry.configName === name)?.configValue
 }

@@ -1,8 +1,9 @@
 // What source, sinks and commands share of Kafka: one client by the configuration, its log lines handed on.
 import { readFileSync } from 'node:fs'
-import { Kafka, type KafkaConfig, logLevel, type SASLOptions } from 'kafkajs'
+import type { Kafka as Client, KafkaConfig, SASLOptions } from 'kafkajs'
 import { messageOf, TransientError, UsageError } from '../errors.ts'
 import { registerCompression } from './compression.ts'
+import { Kafka, logLevel } from './kafkajs.ts'
 
 /** Settings of a connection. */
 export type ConnectionSettings = {
@@ -34,7 +35,7 @@ export function isOn(flag: string): boolean {
 }
 
 /** A client; it connects when its consumers and producers do. `debug` gets the library's own lines. Throws UsageError. */
-export function createKafka(settings: ConnectionSettings, debug: LogLine = () => {}): Kafka {
+export function createKafka(settings: ConnectionSettings, debug: LogLine = () => {}): Client {
   registerCompression()
   const sasl = saslOf(settings)
   return new Kafka({

@@ -1,8 +1,8 @@
 // Delivery to Kafka: by lanes, each with a transactional producer of its own and a register of how far it came, committed
 // in the same transaction as the messages; or, for clusters that forbid transactions, by one plain producer.
-import type { Kafka, Producer, TopicMessages } from 'kafkajs'
-import { type CompressionTypes, Partitioners } from 'kafkajs'
+import type { CompressionTypes, Kafka, Producer, TopicMessages } from 'kafkajs'
 import { FatalError, messageOf, TransientError } from '../errors.ts'
+import { Partitioners } from '../kafka/kafkajs.ts'
 import { registerGroupOf } from '../kafka/names.ts'
 import { ownedByOther, ownerMark, ownerOfOffset, type StoreMark } from '../kafka/owner.ts'
 import type { Report } from '../kafka/report.ts'

@@ -1,6 +1,7 @@
 // The group's assigner: one member owns all partitions of all topics, the one that holds them already if there is one.
 // What the data directory knows is one graph; two members that split the partitions would split the graph.
-import { AssignerProtocol, type PartitionAssigner } from 'kafkajs'
+import type { PartitionAssigner } from 'kafkajs'
+import { AssignerProtocol } from '../kafka/kafkajs.ts'
 
 const name = 'kindred-owner'
 const version = 1

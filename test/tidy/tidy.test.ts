@@ -134,6 +134,12 @@ describe('tidy', () => {
     }
   })
 
+  it('kafkajs is loaded where it is mended, and nowhere else in src/', () => {
+    for (const { path, text } of src)
+      if (path !== 'src/kafka/kafkajs.ts')
+        assert.doesNotMatch(text, /import (?!type\b)[^;]*?from 'kafkajs'/, path)
+  })
+
   it('nothing is skipped, focused or left for later', () => {
     const marks = new RegExp(
       [`T${'ODO'}`, `F${'IXME'}`, `@ts-${'ignore'}`, `as ${'any'}\\b`, `\\.${'only'}\\(`].join('|'),

@@ -23,13 +23,19 @@ export type EnvironmentOptions = {
   readonly settings: Settings
   readonly mapSizeBytes: number
   readonly readOnly?: boolean
+  /**
+   * Read only, in a process that writes the same environment from another thread, now or later: LMDB has one environment a
+   * process, which is as it was first opened.
+   */
+  readonly besideWriter?: boolean
 }
 
 /** Opens the state's environment: a new one is given the schema and settings, another must have the same ones. */
 export function openEnvironment(options: EnvironmentOptions): Environment {
-  const env = openLmdb(options)
+  const { readOnly = false, besideWriter = false } = options
+  const env = openLmdb({ ...options, readOnly: readOnly && !besideWriter })
   const made = schemaIn(env)
-  if (made !== undefined || options.readOnly === true) checkSchema(made, options.path) // before a table is opened
+  if (made !== undefined || readOnly) checkSchema(made, options.path) // before a table is opened
   const all: Table<Key>[] = []
   const opened = <K extends Key>(name: string, db: Database<Buffer, K>): Table<K> => {
     const table = new Table(name, db)

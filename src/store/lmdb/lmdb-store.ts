@@ -30,6 +30,8 @@ export type LmdbStoreOptions = {
   readonly mapSizeBytes: number
   readonly dedupeHorizon: number
   readonly readOnly?: boolean
+  /** Read only, beside a writer in another thread of this process. */
+  readonly besideWriter?: boolean
   /** From this commit on they are made in a thread, while the next transaction is worked on; else before `transact` returns. */
   readonly commitThreadAfter?: number | undefined
 }

@@ -1,0 +1,56 @@
+// A `kindred serve` that consumes a test's Kafka.
+
+import { configFrom } from '../../src/config.ts'
+import { openReader } from '../../src/profiler.ts'
+import type { LmdbStore } from '../../src/store/lmdb/lmdb-store.ts'
+import type { Settings } from './command.ts'
+import { type Server, serve } from './server.ts'
+import { until } from './wait.ts'
+
+/** Short, so that a process that was killed is soon counted out. */
+export const sessionMs = 1_500
+
+export function kafkaSettings(brokers: readonly string[], more: Settings = {}): Settings {
+  return {
+    KINDRED_KAFKA_BROKERS: brokers.join(),
+    KINDRED_KAFKA_TOPICS: 'orders',
+    KINDRED_KAFKA_SESSION_MS: String(sessionMs),
+    ...more,
+  }
+}
+
+export function serveKafka(
+  data: string,
+  brokers: readonly string[],
+  { env = {}, args = [] }: { env?: Settings; args?: string[] } = {},
+): Promise<Server> {
+  return serve(data, { env: kafkaSettings(brokers, env), args })
+}
+
+/** Reads a data directory, which another process may be writing. */
+export async function readStore<T>(data: string, read: (store: LmdbStore) => T): Promise<T> {
+  const store = openReader({ dir: data, config: configFrom({}) })
+  try {
+    return read(store)
+  } finally {
+    await store.close()
+  }
+}
+
+/** Waits until every partition of a topic is applied up to these ends, and its changes are with the sinks. */
+export async function untilConsumed(
+  data: string,
+  topic: string,
+  ends: ReadonlyMap<number, number>,
+): Promise<void> {
+  await until(`${topic} is consumed`, () =>
+    readStore(data, (store) =>
+      [...ends].every(([partition, end]) => store.watermark(`kafka:${topic}/${partition}`) >= end),
+    ).catch(() => false),
+  )
+}
+
+/** Whether a server says that it is ready. */
+export async function isReady({ get }: Server): Promise<boolean> {
+  return (await get('/readyz').catch(() => undefined))?.status === 200
+}

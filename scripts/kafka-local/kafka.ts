@@ -36,6 +36,7 @@ export type KafkaOptions = {
 }
 
 export type LocalKafka = LocalService & {
+  readonly dir: string
   /** host:port, for clients. */
   readonly brokers: string[]
   readonly port: number
@@ -75,6 +76,7 @@ export async function startKafka(options: KafkaOptions): Promise<LocalKafka> {
     isReady: (logged) => logged.includes('Kafka Server started'),
   })
   const kafka = Object.assign(service, {
+    dir,
     brokers: [`127.0.0.1:${ports.client}`],
     internalBrokers: [`127.0.0.1:${ports.internal}`],
     port: ports.client,

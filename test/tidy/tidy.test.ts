@@ -40,6 +40,7 @@ const allowed: Record<string, readonly string[]> = {
   config: ['core', 'errors'],
   codec: ['core', 'errors'],
   lmdb: ['errors'],
+  kafka: ['errors'],
   demo: [],
   pipeline: ['core', 'codec', 'errors'],
   store: ['core', 'errors', 'lmdb'],

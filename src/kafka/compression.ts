@@ -2,10 +2,10 @@
 import { promisify } from 'node:util'
 import zlib from 'node:zlib'
 import { decompress as decompressZstd } from 'fzstd'
-import kafkajs, { CompressionTypes } from 'kafkajs'
 import { compressFrame, decompressFrame } from 'lz4-napi'
 import { compressSync, uncompressSync } from 'snappy'
 import { FatalError } from '../errors.ts'
+import { CompressionCodecs, CompressionTypes } from './kafkajs.ts'
 
 export type CompressionName = 'none' | 'gzip' | 'snappy' | 'lz4' | 'zstd'
 
@@ -24,8 +24,7 @@ const types = {
 
 /** Makes kafkajs read and write all of Kafka's codecs; doing it again changes nothing. */
 export function registerCompression(): void {
-  // CommonJS that Node cannot name all exports of: this one comes with the default alone
-  const codecs = kafkajs.CompressionCodecs
+  const codecs = CompressionCodecs
   codecs[CompressionTypes.Snappy] = () => snappy
   codecs[CompressionTypes.LZ4] = () => lz4
   codecs[CompressionTypes.ZSTD] = () => zstd

@@ -102,3 +102,7 @@ export const {
   logLevel,
   Partitioners,
 } = load()
+
+/** The types of the same names. */
+export type Kafka = kafkajs.Kafka
+export type CompressionTypes = kafkajs.CompressionTypes

@@ -7,12 +7,12 @@ import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { describe, it } from 'node:test'
 import zlib from 'node:zlib'
-import kafkajs, { Kafka, logLevel, Partitioners } from 'kafkajs'
 import { compressSync } from 'snappy'
 import { java } from '../../scripts/kafka-local/fetch.ts'
 import { fetchKafka, kafkaArgs, type LocalKafka } from '../../scripts/kafka-local/kafka.ts'
 import { FatalError } from '../../src/errors.ts'
 import { type CompressionName, compressionOf, registerCompression } from '../../src/kafka/compression.ts'
+import { CompressionCodecs, Kafka, logLevel, Partitioners } from '../../src/kafka/kafkajs.ts'
 import { eventOf } from '../support/events.ts'
 import { skipKafka, withKafka } from '../support/kafka.ts'
 import { until } from '../support/wait.ts'
@@ -45,7 +45,7 @@ describe('compression', { skip: skipKafka }, () => {
 
 describe('codecs', () => {
   const codecOf = (name: 'snappy' | 'lz4' | 'zstd') =>
-    kafkajs.CompressionCodecs[compressionNumbers[name]]() as {
+    CompressionCodecs[compressionNumbers[name]]() as {
       compress(encoder: { buffer: Buffer }): Promise<Buffer>
       decompress(bytes: Buffer): Promise<Buffer>
     }

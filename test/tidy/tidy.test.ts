@@ -42,7 +42,6 @@ const allowed: Record<string, readonly string[]> = {
   'value-codec': ['codec', 'config', 'errors', 'kafka'],
   codec: ['core', 'errors'],
   lmdb: ['errors'],
-  kafka: ['errors'],
   demo: [],
   pipeline: ['core', 'codec', 'errors'],
   store: ['core', 'errors', 'lmdb'],

@@ -1,4 +1,4 @@
-// Topics of a test's Kafka: written and read whole, as any other application would.
+// Topics of a test's Kafka: written and read whole, as another application would.
 import type { Admin, Kafka as Client, IHeaders, Message } from 'kafkajs'
 import { Kafka, logLevel, Partitioners } from '../../src/kafka/kafkajs.ts'
 import { until } from './wait.ts'

@@ -3,7 +3,7 @@ import type { Kafka } from 'kafkajs'
 import { answerSchema, changeSchema } from './codec/change-avro.ts'
 import type { ValueCodec } from './codec/kafka-value.ts'
 import type { Config } from './config.ts'
-import { messageOf } from './errors.ts'
+import { messageOf, TransientError } from './errors.ts'
 import { createKafka, isOn } from './kafka/client.ts'
 import { compressionOf } from './kafka/compression.ts'
 import { type Partition, parseTopics, selectTopics } from './kafka/names.ts'
@@ -207,6 +207,9 @@ function partitionCounts(kafka: Kafka): (topic: string) => Promise<number> {
     const known = counts.get(topic)
     if (known !== undefined) return known
     const count = await withAdmin(kafka, async (admin) => {
+      // asked for by name it might be made, with settings that nobody chose
+      if (!(await admin.listTopics()).includes(topic))
+        throw new TransientError(`there is no topic ${topic}: make it with \`kindred topics create\``)
       const { topics } = await admin.fetchTopicMetadata({ topics: [topic] })
       return topics[0]!.partitions.length
     })

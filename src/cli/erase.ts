@@ -1,7 +1,6 @@
 // erase USER: the right to be forgotten, as a control record.
 import type { Command } from 'commander'
-import type { RecordFormat } from '../codec/event.ts'
-import { mentionsUser } from '../codec/mentions-user.ts'
+import { quarantinedMentionsUser } from '../codec/mentions-user.ts'
 import type { UserId } from '../core/ids.ts'
 import { FatalError } from '../errors.ts'
 import { requireData } from '../profiler.ts'
@@ -41,13 +40,6 @@ export function addErase(program: Command): void {
 
 /** Whether a quarantined record is all that is known of the user. */
 function inQuarantine(store: StoreReader, userId: string): boolean {
-  for (const { bytes, format } of quarantined(store))
-    if (
-      mentionsUser(
-        { text: Buffer.from(bytes).toString('utf8'), format: JSON.parse(format) as RecordFormat },
-        userId,
-      )
-    )
-      return true
+  for (const record of quarantined(store)) if (quarantinedMentionsUser(record, userId)) return true
   return false
 }

@@ -3,7 +3,7 @@ import { isUtf8 } from 'node:buffer'
 import { readFileSync } from 'node:fs'
 import avsc from 'avsc'
 import type { ShopEvent } from '../core/event.ts'
-import { writerSchemasMax } from '../core/limits.ts'
+import { recordBytesMax, writerSchemasMax } from '../core/limits.ts'
 import { InvalidRecordError, messageOf, UsageError } from '../errors.ts'
 import {
   isConverted,
@@ -64,6 +64,8 @@ export function createValueCodec(options: ValueCodecOptions): ValueCodec {
       throw new InvalidRecordError(
         'a null value (a tombstone) is no event: events are not taken back by deleting them',
       )
+    if (bytes.length > recordBytesMax)
+      throw new InvalidRecordError(`a value of ${bytes.length} bytes; values have at most ${recordBytesMax}`)
     const value = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length)
     const mapping = mappings.get(envelope.topic) ?? all
     if (local !== undefined) return local.decode({ value, start: 0, mapping, envelope })

@@ -2,6 +2,7 @@
 import { unreachable } from '../core/assert.ts'
 import type { ControlRecord } from '../core/event.ts'
 import { csvFields } from './csv.ts'
+import { decodeEnvelope } from './envelope.ts'
 import { decodeControl, type RecordFormat } from './event.ts'
 
 /** A record as an erasure sees it: `bytes` and `key` are those of a Kafka record; without `bytes` they are the text's. */
@@ -41,6 +42,26 @@ export function mentionsUser(record: Named, userId: string): boolean {
     default:
       return unreachable(format)
   }
+}
+
+/** Whether a record in quarantine is of this user. */
+export function quarantinedMentionsUser(
+  {
+    bytes,
+    format,
+    envelope,
+  }: { readonly bytes: Uint8Array; readonly format: string; readonly envelope?: string | undefined },
+  userId: string,
+): boolean {
+  return mentionsUser(
+    {
+      text: Buffer.from(bytes).toString('utf8'),
+      format: JSON.parse(format) as RecordFormat,
+      bytes,
+      key: envelope === undefined ? null : decodeEnvelope(envelope).key,
+    },
+    userId,
+  )
 }
 
 function controlIsOf(control: ControlRecord, userId: string): boolean {

@@ -47,7 +47,7 @@ export const evidenceEdgesMax = 20_000
 export const blockRecordsMax = 512
 export const blockBytesMax = 256 * 1024
 
-/** A single record's bytes; a longer line of a file is quarantined with its beginning only. */
+/** A single record's bytes; a longer line of a file is quarantined with its beginning only, a value of a topic whole. */
 export const recordBytesMax = 4 * 1024 * 1024
 
 /** Schemas kept parsed, of those that values of a topic were written with; a registry's client keeps as many texts. */

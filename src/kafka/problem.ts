@@ -18,7 +18,14 @@ const advice: Readonly<Record<string, string>> = {
     'Kafka denies an operation of the cluster: grant IDEMPOTENT_WRITE, or use KINDRED_KAFKA_DELIVERY=at_least_once',
   TRANSACTIONAL_ID_AUTHORIZATION_FAILED:
     'Kafka denies transactions: grant WRITE and DESCRIBE on the transactional ids that begin with the group, or use KINDRED_KAFKA_DELIVERY=at_least_once',
+  MESSAGE_TOO_LARGE: 'a topic takes no message of this size: raise its max.message.bytes',
   UNKNOWN_TOPIC_OR_PARTITION: 'a topic does not exist: make it with `kindred topics create`',
+}
+
+/** Whether a topic refuses messages, or so many at once, for their size. */
+export function isTooLarge(error: unknown): boolean {
+  const { type } = rootOf(error)
+  return type === 'MESSAGE_TOO_LARGE' || type === 'RECORD_LIST_TOO_LARGE'
 }
 
 /** Failures that another try cannot mend. */

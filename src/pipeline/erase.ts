@@ -1,7 +1,5 @@
 // Erasure: the user's edges, answer, labels, change events and influence go; what follows for others is emitted.
-import { decodeEnvelope } from '../codec/envelope.ts'
-import type { RecordFormat } from '../codec/event.ts'
-import { mentionsUser } from '../codec/mentions-user.ts'
+import { quarantinedMentionsUser } from '../codec/mentions-user.ts'
 import { edgeWeight } from '../core/edge.ts'
 import type { UserId } from '../core/ids.ts'
 import type { StoreWriter } from '../store/port.ts'
@@ -60,19 +58,7 @@ function eraseQuarantined(tx: StoreWriter, userId: string): void {
   for (let from = 0; ; ) {
     const page = tx.quarantinedRecords(from, 256)
     if (page.length === 0) return
-    for (const { id, bytes, format, envelope } of page)
-      if (
-        mentionsUser(
-          {
-            text: Buffer.from(bytes).toString('utf8'),
-            format: JSON.parse(format) as RecordFormat,
-            bytes,
-            key: envelope === undefined ? null : decodeEnvelope(envelope).key,
-          },
-          userId,
-        )
-      )
-        tx.removeQuarantined(id)
+    for (const record of page) if (quarantinedMentionsUser(record, userId)) tx.removeQuarantined(record.id)
     from = page[page.length - 1]!.id + 1
   }
 }

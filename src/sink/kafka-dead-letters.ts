@@ -2,7 +2,7 @@
 // key and bytes, and in the headers where they came from and why. They stay in quarantine as well, to be tried again.
 import type { IHeaders, Message } from 'kafkajs'
 import { decodeEnvelope } from '../codec/envelope.ts'
-import { rootOf } from '../kafka/problem.ts'
+import { isTooLarge } from '../kafka/problem.ts'
 import type { QuarantinedRecord } from '../store/port.ts'
 import type { Lane } from './kafka-delivery.ts'
 import type { Outlet } from './kafka-outlet.ts'
@@ -26,10 +26,10 @@ export type DeadLetterOptions = {
 }
 
 type Letter = {
-  readonly id: number
+  /** Its id in quarantine. */
+  readonly number: number
   readonly topic: string
   readonly message: Message
-  readonly bytes: number
 }
 
 export class KafkaDeadLetters implements DeadLetterSink {
@@ -69,25 +69,30 @@ export class KafkaDeadLetters implements DeadLetterSink {
   }
 
   async #send(topic: string, letters: readonly Letter[]): Promise<void> {
-    const { outlet, group, warn } = this.#options
+    const { outlet, group } = this.#options
     const lane: Lane = { id: `${group}-${topic}`, registerTopic: topic, registerPartition: 0 }
     await outlet.open([lane])
-    const fresh = letters.filter(({ id }) => id >= outlet.registeredOf(lane))
-    if (fresh.length === 0) return
-    const next = fresh.at(-1)!.id + 1
+    const fresh = letters.filter(({ number }) => number >= outlet.registeredOf(lane))
+    if (fresh.length > 0) await this.#sendFitting(lane, fresh)
+  }
+
+  /** One that is too large by itself goes without its value: it stays in quarantine. */
+  async #sendFitting(lane: Lane, letters: readonly Letter[]): Promise<void> {
+    const { outlet, warn } = this.#options
+    const topic = lane.registerTopic
     try {
-      await outlet.send(lane, [{ topic, messages: fresh.map(({ message }) => message) }], next)
+      await outlet.sendFitting(lane, letters, (some) => [
+        { topic, messages: some.map(({ message }) => message) },
+      ])
     } catch (error) {
-      if (!tooLarge(error) || fresh.every(({ message }) => message.value === null)) throw error
+      const first = letters.find(({ number }) => number >= outlet.registeredOf(lane))!
+      if (!isTooLarge(error) || first.message.value === null) throw error
       warn(
         `${topic} takes no message of this size: raise its max.message.bytes; the bytes are kept in quarantine`,
-        {
-          quarantine_ids: fresh.map(({ id }) => id),
-        },
+        { quarantine_id: first.number },
       )
-      await outlet.open([lane])
-      const messages = fresh.map(({ message }) => withoutValue(message))
-      await outlet.send(lane, [{ topic, messages }], next)
+      const others = letters.filter(({ number }) => number > first.number)
+      await this.#sendFitting(lane, [{ ...first, message: withoutValue(first.message) }, ...others])
     }
   }
 
@@ -110,7 +115,7 @@ export class KafkaDeadLetters implements DeadLetterSink {
         'kindred.errors.quarantine_id': String(id),
       },
     }
-    return { id, topic, message, bytes: bytes.length }
+    return { number: id, topic, message }
   }
 }
 
@@ -137,11 +142,6 @@ function headersOf(headers: readonly (readonly [string, Uint8Array])[]): IHeader
     all[name].push(Buffer.from(value))
   }
   return all
-}
-
-function tooLarge(error: unknown): boolean {
-  const { type } = rootOf(error)
-  return type === 'MESSAGE_TOO_LARGE' || type === 'RECORD_LIST_TOO_LARGE'
 }
 
 function withoutValue(message: Message): Message {

@@ -156,12 +156,14 @@ export class PlainDelivery implements Delivery {
   }
 
   async open(): Promise<ReadonlyMap<string, number>> {
-    this.#producer = this.#options.kafka.producer({
-      maxInFlightRequests: 1,
-      allowAutoTopicCreation: false,
-      createPartitioner: Partitioners.DefaultPartitioner,
-    })
-    await this.#producer.connect()
+    if (this.#producer === undefined) {
+      this.#producer = this.#options.kafka.producer({
+        maxInFlightRequests: 1,
+        allowAutoTopicCreation: false,
+        createPartitioner: Partitioners.DefaultPartitioner,
+      })
+      await this.#producer.connect()
+    }
     return new Map()
   }
 
@@ -177,6 +179,8 @@ export class PlainDelivery implements Delivery {
   }
 
   async close(): Promise<void> {
-    await this.#producer?.disconnect()
+    const producer = this.#producer
+    this.#producer = undefined
+    await producer?.disconnect()
   }
 }

@@ -2,7 +2,7 @@
 // works, is closed, or cannot work.
 import { setTimeout as sleep } from 'node:timers/promises'
 import { FatalError } from '../errors.ts'
-import { kafkaFailure } from '../kafka/problem.ts'
+import { isTooLarge, kafkaFailure } from '../kafka/problem.ts'
 import type { Report } from '../kafka/report.ts'
 import type { Delivery, Lane } from './kafka-delivery.ts'
 
@@ -32,9 +32,10 @@ export class Outlet {
     return this.#closed.signal.aborted
   }
 
-  /** Runs `work` until it succeeds or the outlet is closed; throws FatalError. */
+  /** Runs `work` until it succeeds or the outlet is closed, after what was asked for before; throws FatalError. */
   run(work: () => Promise<void>): Promise<void> {
-    this.#running = this.#untilDone(work)
+    const before = this.#running.catch(() => undefined) // who asked for that was told
+    this.#running = before.then(() => this.#untilDone(work))
     return this.#running
   }
 
@@ -60,6 +61,27 @@ export class Outlet {
     }
     await delivery.send(lane, messages, next, mayEmit)
     this.#registered!.set(lane.id, next)
+  }
+
+  /**
+   * Sends what `messagesOf` makes of numbered items, in parts where it is more at once than a topic takes; an item that
+   * is too large by itself is thrown back.
+   */
+  async sendFitting<T extends { readonly number: number }>(
+    lane: Lane,
+    items: readonly T[],
+    messagesOf: (items: readonly T[]) => Parameters<Delivery['send']>[1],
+  ): Promise<void> {
+    const messages = messagesOf(items)
+    if (messages.length === 0) return
+    try {
+      await this.send(lane, messages, items.at(-1)!.number + 1)
+    } catch (error) {
+      if (!isTooLarge(error) || items.length === 1) throw error
+      const half = items.length >> 1
+      await this.sendFitting(lane, items.slice(0, half), messagesOf)
+      await this.sendFitting(lane, items.slice(half), messagesOf)
+    }
   }
 
   async close(): Promise<void> {

@@ -30,7 +30,12 @@ export type PartitionDirectory = {
 }
 
 /** A row that goes out in a lane. */
-type Sent = { readonly row: OutboxRow; readonly change: ChangeEvent | undefined; readonly lane: Lane }
+type Sent = {
+  readonly number: number
+  readonly row: OutboxRow
+  readonly change: ChangeEvent | undefined
+  readonly lane: Lane
+}
 
 export function kafkaSinkName(changesTopic: string): string {
   return `kafka:${changesTopic}`
@@ -91,9 +96,9 @@ export class KafkaSink implements Sink {
     if (due.some(({ key }) => key !== undefined && !this.#lanes!.has(key))) await this.#open('now')
     for (const round of roundsOf(due.map((row) => this.#sentOf(row)))) {
       for (const [lane, sent] of groupByLane(round)) {
-        const fresh = sent.filter(({ row }) => row.number >= outlet.registeredOf(lane))
-        const topicMessages = fresh.length === 0 ? [] : this.#topicMessages(fresh, options)
-        if (topicMessages.length > 0) await outlet.send(lane, topicMessages, fresh.at(-1)!.row.number + 1)
+        const fresh = sent.filter(({ number }) => number >= outlet.registeredOf(lane))
+        if (fresh.length > 0)
+          await outlet.sendFitting(lane, fresh, (some) => this.#topicMessages(some, options))
       }
       this.#next = round.at(-1)!.row.number + 1
     }
@@ -101,7 +106,12 @@ export class KafkaSink implements Sink {
 
   /** Changes that no partition caused, or one whose topic is gone, have a lane of their own, and so have erasures. */
   #sentOf({ row, change, key }: ReadRow): Sent {
-    return { row, change, lane: (key === undefined ? undefined : this.#lanes!.get(key)) ?? this.#control }
+    return {
+      number: row.number,
+      row,
+      change,
+      lane: (key === undefined ? undefined : this.#lanes!.get(key)) ?? this.#control,
+    }
   }
 
   #topicMessages(sent: readonly Sent[], options: MessageOptions): TopicMessages[] {

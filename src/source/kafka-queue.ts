@@ -145,7 +145,7 @@ function headersOf(headers: KafkaMessage['headers']): Envelope['headers'] {
   if (entries.length === 0) return noHeaders
   return entries.flatMap(([name, value]) =>
     (Array.isArray(value) ? value : [value]).map(
-      (one) => [name, one === undefined ? new Uint8Array(0) : Buffer.from(one)] as const,
+      (one) => [name, Buffer.from(one ?? '')] as const, // kafkajs gives null for a header without a value,
     ),
   )
 }

@@ -1,6 +1,6 @@
 // Topics of a test's Kafka: written and read whole, as another application would.
 import type { Admin, Kafka as Client, IHeaders, Message } from 'kafkajs'
-import { Kafka, logLevel, Partitioners } from '../../src/kafka/kafkajs.ts'
+import { ConfigResourceTypes, Kafka, logLevel, Partitioners } from '../../src/kafka/kafkajs.ts'
 import { until } from './wait.ts'
 
 /** A message as it was read. */
@@ -10,6 +10,7 @@ export type ReadMessage = {
   readonly offset: number
   readonly timestamp: number
   readonly key: string | null
+  readonly keyBytes: Buffer | null
   readonly value: Buffer | null
   readonly headers: Readonly<Record<string, string>>
 }
@@ -41,6 +42,29 @@ export function createTopic(
     admin.createTopics({
       waitForLeaders: true,
       topics: [{ topic, numPartitions: partitions, replicationFactor: 1, configEntries }],
+    }),
+  )
+}
+
+/** Deletes a topic, and waits until it is gone. */
+export async function deleteTopic(brokers: readonly string[], topic: string): Promise<void> {
+  await withAdmin(brokers, async (admin) => {
+    await admin.deleteTopics({ topics: [topic] })
+    await until(`${topic} is gone`, async () => !(await admin.listTopics()).includes(topic))
+  })
+}
+
+/** Changes settings of a topic. */
+export async function setTopic(
+  brokers: readonly string[],
+  topic: string,
+  config: Readonly<Record<string, string>>,
+): Promise<void> {
+  const configEntries = Object.entries(config).map(([name, value]) => ({ name, value }))
+  await withAdmin(brokers, (admin) =>
+    admin.alterConfigs({
+      validateOnly: false,
+      resources: [{ type: ConfigResourceTypes.TOPIC, name: topic, configEntries }],
     }),
   )
 }
@@ -107,6 +131,7 @@ export async function readTopic(brokers: readonly string[], topic: string): Prom
             offset: Number(offset),
             timestamp: Number(timestamp),
             key: key?.toString('utf8') ?? null,
+            keyBytes: key,
             value,
             headers: textsOf(headers),
           })

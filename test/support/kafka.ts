@@ -1,4 +1,5 @@
 // A real Kafka for a test, in a directory of its own. Where Java or Maven are missing such tests are skipped, but never on CI.
+import { after, before } from 'node:test'
 import {
   type KafkaOptions,
   kafkaProblem,
@@ -6,7 +7,7 @@ import {
   startKafka,
 } from '../../scripts/kafka-local/kafka.ts'
 import { type LocalRegistry, registryProblem, startRegistry } from '../../scripts/kafka-local/registry.ts'
-import { withDirectory } from './command.ts'
+import { makeDirectory, removeDirectory, withDirectory } from './command.ts'
 
 /** Why tests on Kafka are skipped; false where they run. */
 export const skipKafka = skipFor('Apache Kafka', kafkaProblem)
@@ -23,6 +24,20 @@ export function withKafka<T>(
     await using kafka = await startKafka({ ...options, dir })
     return await work(kafka)
   })
+}
+
+/** One Kafka for the cases of a suite: started before the first, ended after the last. */
+export function sharedKafka(options: Omit<KafkaOptions, 'dir'> = {}): () => LocalKafka {
+  const dir = makeDirectory()
+  let kafka: LocalKafka | undefined
+  before(async () => {
+    kafka = await startKafka({ ...options, dir })
+  })
+  after(async () => {
+    await kafka?.[Symbol.asyncDispose]()
+    removeDirectory(dir)
+  })
+  return () => kafka!
 }
 
 /** Runs `work` with a new and empty registry, which has ended after. */

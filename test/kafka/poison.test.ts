@@ -260,7 +260,11 @@ async function assertReplays(
   shop: KafkaShop,
   { registry, listed }: { registry: FakeRegistry; listed: readonly Quarantined[] },
 ): Promise<void> {
-  const late = listed.filter(({ cause }) => cause.startsWith('schema 4242'))
+  const userOf = ({ bytes_base64 }: Quarantined) =>
+    /late \d/.exec(Buffer.from(bytes_base64, 'base64').toString('latin1'))![0]
+  const late = listed
+    .filter(({ cause }) => cause.startsWith('schema 4242'))
+    .sort((a, b) => (userOf(a) < userOf(b) ? -1 : 1))
   assert.equal(late.length, 3)
   const [first, second] = late
   const before = await shop.json(['quarantine', 'replay', String(first!.id)])

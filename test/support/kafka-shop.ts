@@ -3,7 +3,9 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Message } from 'kafkajs'
+import { decodeChangeAvro } from '../../src/codec/change-avro.ts'
 import type { ChangeEvent } from '../../src/codec/change-event.ts'
+import { wireHeaderBytes } from '../../src/codec/wire-format.ts'
 import type { Settings } from './command.ts'
 import { json, lines, succeed, withDirectory } from './command.ts'
 import { eventOf } from './events.ts'
@@ -137,14 +139,16 @@ function shopIn({
     changesOf: (eventIds) =>
       until(`${changesTopic} has changes by ${eventIds.join()}`, async () => {
         const found = await read(changesTopic)
-        const causes = new Set(found.filter(({ value }) => value![0] === 0x7b).map(causeOf))
+        const causes = new Set(found.map((message) => changeOf(message).cause.event_id))
         return eventIds.every((id) => causes.has(id)) && found
       }),
   }
 }
 
-function causeOf({ value }: ReadMessage): string {
-  return (JSON.parse(value!.toString('utf8')) as ChangeEvent).cause.event_id
+/** The change event of a message, in JSON or in wire format. */
+export function changeOf({ value }: ReadMessage): ChangeEvent {
+  if (value![0] === 0) return decodeChangeAvro(value!.subarray(wireHeaderBytes))
+  return JSON.parse(value!.toString('utf8')) as ChangeEvent
 }
 
 /** Two labelled users and what they bought, before anything comes from Kafka. */

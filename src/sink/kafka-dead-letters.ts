@@ -72,8 +72,7 @@ export class KafkaDeadLetters implements DeadLetterSink {
     const { outlet, group } = this.#options
     const lane: Lane = { id: `${group}-${topic}`, registerTopic: topic, registerPartition: 0 }
     await outlet.open([lane])
-    const fresh = letters.filter(({ number }) => number >= outlet.registeredOf(lane))
-    if (fresh.length > 0) await this.#sendFitting(lane, fresh)
+    await this.#sendFitting(lane, letters)
   }
 
   /** One that is too large by itself goes without its value: it stays in quarantine. */

@@ -62,9 +62,30 @@ export class TransactionalDelivery implements Delivery {
     next: number,
     mayCommit: () => boolean,
   ): Promise<void> {
-    const { compression, group, mark } = this.#options
+    const { report } = this.#options
     const producer = this.#producers.get(lane.id)
     if (producer === undefined) throw new FatalError(`lane ${lane.id} was not opened`)
+    try {
+      await this.#transact(producer, { lane, topicMessages, next, mayCommit })
+    } catch (error) {
+      // kafkajs takes back the sequence numbers of everything it sent at once, also of what the broker took: sent again it
+      // would be taken for a repeat. A new epoch begins to count anew.
+      this.#producers.delete(lane.id)
+      await producer.disconnect().catch((failure: unknown) => report.debug(messageOf(failure)))
+      throw error
+    }
+  }
+
+  async #transact(
+    producer: Producer,
+    {
+      lane,
+      topicMessages,
+      next,
+      mayCommit,
+    }: { lane: Lane; topicMessages: readonly TopicMessages[]; next: number; mayCommit: () => boolean },
+  ): Promise<void> {
+    const { compression, group, mark } = this.#options
     const transaction = await producer.transaction()
     try {
       await transaction.sendBatch({ topicMessages: [...topicMessages], acks: -1, compression })
@@ -75,7 +96,7 @@ export class TransactionalDelivery implements Delivery {
       })
       if (!mayCommit()) throw new TransientError('the partitions are not owned now')
     } catch (error) {
-      await transaction.abort().catch(() => undefined) // the next one of this lane fences it in any case
+      await transaction.abort().catch(() => undefined) // the next producer of this lane fences it in any case
       throw error
     }
     await transaction.commit()

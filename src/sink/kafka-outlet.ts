@@ -53,34 +53,42 @@ export class Outlet {
     return this.#registered?.get(id) ?? 0
   }
 
-  async send(lane: Lane, messages: Parameters<Delivery['send']>[1], next: number): Promise<void> {
+  async #send(lane: Lane, messages: Parameters<Delivery['send']>[1], next: number): Promise<void> {
     const { delivery, mayEmit } = this.#options
     const { signal } = this.#closed
     while (!mayEmit()) {
       await sleep(ownedPollMs, undefined, { signal }) // closing rejects it
     }
-    await delivery.send(lane, messages, next, mayEmit)
+    try {
+      await delivery.send(lane, messages, next, mayEmit)
+    } catch (error) {
+      this.#registered?.delete(lane.id) // to be opened anew
+      throw error
+    }
     this.#registered!.set(lane.id, next)
   }
 
   /**
-   * Sends what `messagesOf` makes of numbered items, in parts where it is more at once than a topic takes; an item that
-   * is too large by itself is thrown back.
+   * Sends what `messagesOf` makes of those numbered items that were not delivered yet, in parts where it is more at once
+   * than a topic takes; throws where one item is too large by itself. The lane is open then, too.
    */
   async sendFitting<T extends { readonly number: number }>(
     lane: Lane,
     items: readonly T[],
     messagesOf: (items: readonly T[]) => Parameters<Delivery['send']>[1],
   ): Promise<void> {
-    const messages = messagesOf(items)
+    const fresh = items.filter(({ number }) => number >= this.registeredOf(lane))
+    const messages = fresh.length === 0 ? [] : messagesOf(fresh)
     if (messages.length === 0) return
     try {
-      await this.send(lane, messages, items.at(-1)!.number + 1)
+      await this.#send(lane, messages, fresh.at(-1)!.number + 1)
     } catch (error) {
-      if (!isTooLarge(error) || items.length === 1) throw error
-      const half = items.length >> 1
-      await this.sendFitting(lane, items.slice(0, half), messagesOf)
-      await this.sendFitting(lane, items.slice(half), messagesOf)
+      if (!isTooLarge(error)) throw error
+      await this.open([lane])
+      if (fresh.length === 1) throw error
+      const half = fresh.length >> 1
+      await this.sendFitting(lane, fresh.slice(0, half), messagesOf)
+      await this.sendFitting(lane, fresh.slice(half), messagesOf)
     }
   }
 

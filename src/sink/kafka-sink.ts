@@ -96,9 +96,7 @@ export class KafkaSink implements Sink {
     if (due.some(({ key }) => key !== undefined && !this.#lanes!.has(key))) await this.#open('now')
     for (const round of roundsOf(due.map((row) => this.#sentOf(row)))) {
       for (const [lane, sent] of groupByLane(round)) {
-        const fresh = sent.filter(({ number }) => number >= outlet.registeredOf(lane))
-        if (fresh.length > 0)
-          await outlet.sendFitting(lane, fresh, (some) => this.#topicMessages(some, options))
+        await outlet.sendFitting(lane, sent, (some) => this.#topicMessages(some, options))
       }
       this.#next = round.at(-1)!.row.number + 1
     }

@@ -1,5 +1,6 @@
 // Topics of a test's Kafka: written and read whole, as another application would.
 import type { Admin, Kafka as Client, IHeaders, Message } from 'kafkajs'
+import { registerCompression } from '../../src/kafka/compression.ts'
 import { ConfigResourceTypes, Kafka, logLevel, Partitioners } from '../../src/kafka/kafkajs.ts'
 import { until } from './wait.ts'
 
@@ -16,6 +17,7 @@ export type ReadMessage = {
 }
 
 export function clientOf(brokers: readonly string[]): Client {
+  registerCompression()
   return new Kafka({ clientId: 'test', brokers: [...brokers], logLevel: logLevel.NOTHING })
 }
 

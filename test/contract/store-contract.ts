@@ -6,6 +6,7 @@ import { erasureCases } from './store-erasure.ts'
 import type { OpenStore } from './store-fixtures.ts'
 import { nodeCases } from './store-nodes.ts'
 import { streamCases } from './store-stream.ts'
+import { topicCases } from './store-topics.ts'
 import { transactionCases } from './store-transactions.ts'
 import { versionCases } from './store-versions.ts'
 
@@ -21,6 +22,7 @@ export function describeStoreContract(
     'prototype-set versions': versionCases,
     dedupe: dedupeCases,
     stream: streamCases,
+    'topics and sinks': topicCases,
     'quarantine and erasure': erasureCases,
     transactions: transactionCases,
   }

@@ -17,6 +17,8 @@ export function dumpOf(reader: StoreReader): Record<string, unknown> {
     watermarksOneByOne: dumpedNames.map((name) => reader.watermark(name)),
     journal: [...reader.journal()],
     changes: reader.changes(0, 1_000_000),
+    erasures: reader.erasures(0, 1_000_000),
+    schemas: dumpedNames.map((name) => reader.schema(name)),
     sinkCursors: dumpedNames.map((name) => reader.sinkCursor(name)),
     sinkCursorsAll: reader.sinkCursors().toSorted((a, b) => (a.name < b.name ? -1 : 1)),
     quarantined: reader

@@ -15,7 +15,7 @@ function quarantineCases(open: fx.OpenStore): void {
     recordOf({ bytes: Uint8Array.of(0, 255, 254, 0, 128) }),
     recordOf({ bytes: new Uint8Array(0), source: '__proto__', cause: '"\u0000 😀\n' }),
     recordOf({ bytes: new Uint8Array(300_000).fill(7), offset: Number.MAX_SAFE_INTEGER }),
-    recordOf({ format: 'csv' }),
+    recordOf({ format: 'csv', envelope: JSON.stringify({ topic: 'orders', key: '\u0000😀', headers: [] }) }),
     recordOf({ offset: 4 }),
   ]
   const fill = (store: Store) => store.transact((tx) => records.map((record) => tx.addQuarantined(record)))

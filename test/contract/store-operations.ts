@@ -2,7 +2,7 @@
 import fc from 'fast-check'
 import type { UserIndex } from '../../src/core/ids.ts'
 import { shareOne } from '../../src/core/limits.ts'
-import type { StoreWriter } from '../../src/store/port.ts'
+import type { SinkCursor, StoreWriter } from '../../src/store/port.ts'
 import { dumpedNames } from './store-dump.ts'
 import * as fx from './store-fixtures.ts'
 
@@ -85,10 +85,14 @@ const operations = {
     const from = b % 2 === 0 ? (last?.to ?? 0) : b
     tx.addJournal({ source: nameOf(a % 2), from, to: from + 1 + (b % 5), position: tx.count.position })
   },
+  trimJournal: (tx, { a }) => tx.trimJournal(a % 5),
+  putSchema: (tx, { a, b }) => tx.putSchema(nameOf(a), JSON.stringify(nameOf(b))),
+  addErasure: (tx, { a }) => tx.addErasure(nameOf(a)),
+  trimErasures: (tx, { a }) => tx.trimErasures(Math.max(0, tx.count.changes - (a % 10))),
   addChange: (tx, { a, b }) => tx.addChange((a % 5) as UserIndex, JSON.stringify(nameOf(b))),
   removeChangesOf: (tx, { a }) => tx.removeChangesOf((a % 5) as UserIndex),
   trimChanges: (tx, { a }) => tx.trimChanges(Math.max(0, tx.count.changes - (a % 10))),
-  setSinkCursor: (tx, { a, b }) => tx.setSinkCursor(nameOf(a), { next: b }),
+  setSinkCursor: (tx, { a, b, c }) => tx.setSinkCursor(nameOf(a), cursorOf(b, c)),
   dropSinkCursor: (tx, { a }) => tx.dropSinkCursor(nameOf(a)),
   addQuarantined: (tx, { a, b }) => tx.addQuarantined(recordOf(a, b)),
   updateQuarantined(tx, { a, b, c }) {
@@ -144,6 +148,10 @@ export const everyOperation: readonly Operation[] = [
   ...kinds.map((kind, n) => ({ kind, a: n * 5, b: n * 11, c: n })),
 ]
 
+function cursorOf(next: number, kind: number): SinkCursor {
+  return [{ next }, { next, erasures: true }, { next, feed: 'quarantine' as const }][kind % 3]!
+}
+
 function recordOf(a: number, b: number) {
   return {
     source: nameOf(a),
@@ -151,5 +159,6 @@ function recordOf(a: number, b: number) {
     format: 'ndjson',
     cause: nameOf(b),
     bytes: Uint8Array.of(a % 256, b % 256),
+    ...(a % 2 === 0 ? {} : { envelope: JSON.stringify({ key: nameOf(b) }) }),
   }
 }

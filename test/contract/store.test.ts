@@ -22,7 +22,7 @@ describeStoreContract('in memory', async () => {
 describeStoreContract('LMDB', openLmdb)
 
 // every store starts a thread: the parts where it matters when a change is committed
-const threadedParts = ['edges and slot lists', 'stream', 'transactions']
+const threadedParts = ['edges and slot lists', 'stream', 'topics and sinks', 'transactions']
 describeStoreContract(
   'LMDB, commits in a thread',
   () => openLmdb({ commitThreadAfter: 0 }),

@@ -86,5 +86,8 @@ export const kafkaSettings = {
   kafkaSessionMs: whole(1000, 600_000)
     .default(10_000)
     .describe('session timeout: how long the group waits for a process that died, ms'),
+  kafkaRefreshMs: whole(100, 600_000)
+    .default(30_000)
+    .describe('how often topics are looked for that a pattern fits, and partitions that were added, ms'),
   kafkaQueueMb: whole(1, 10_000).default(32).describe('fetched records that wait to be applied, MB'),
 } as const

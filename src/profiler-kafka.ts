@@ -20,9 +20,6 @@ import { KafkaSource } from './source/kafka-source.ts'
 import type { LmdbStore } from './store/lmdb/lmdb-store.ts'
 import { registryOf } from './value-codec.ts'
 
-/** How long a list of partitions is taken for what exists. */
-const directoryMs = 30_000
-
 export type KafkaParts = {
   readonly source: KafkaSource | undefined
   readonly sinks: readonly Sink[]
@@ -78,6 +75,7 @@ function sourceFor(
     from: config.kafkaFrom,
     reset: config.kafkaOffsetReset,
     sessionMs: config.kafkaSessionMs,
+    refreshMs: config.kafkaRefreshMs,
     queueBytesMax: config.kafkaQueueMb * 1_000_000,
     outputs: [config.kafkaChangesTopic, config.kafkaPersonasTopic],
     deadLetterSuffix: config.kafkaDeadLetterSuffix,
@@ -176,14 +174,14 @@ function once<T>(make: () => Promise<T>): () => Promise<T> {
   }
 }
 
-/** The partitions of the topics that are consumed. */
+/** The partitions of the topics that are consumed; a list is taken for what exists for as long as a refresh may take. */
 function directoryOf(config: Config, kafka: Kafka): PartitionDirectory {
   const selection = parseTopics(config.kafkaTopics)
   let known: { readonly partitions: readonly Partition[]; readonly at: number } | undefined
   return {
     async list(asOf) {
       if (selection === undefined) return []
-      if (known !== undefined && asOf === 'lately' && performance.now() - known.at < directoryMs)
+      if (known !== undefined && asOf === 'lately' && performance.now() - known.at < config.kafkaRefreshMs)
         return known.partitions
       const partitions = await withAdmin(kafka, async (admin) => {
         const { topics } = selectTopics(selection, await admin.listTopics(), {

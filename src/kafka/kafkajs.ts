@@ -58,12 +58,14 @@ function load(): typeof kafkajs {
     )
   // what else loaded it in this process keeps its own; this one is loaded from nothing
   const root = dirname(require.resolve('kafkajs/package.json'))
-  for (const path of Object.keys(require.cache)) if (path.startsWith(root)) delete require.cache[path]
+  const others = Object.entries(require.cache).filter(([path]) => path.startsWith(root))
+  for (const [path] of others) delete require.cache[path]
   const filter = require.resolve('kafkajs/src/consumer/filterAbortedMessages')
   require(filter)
   require.cache[filter]!.exports = withoutAborted
   const loaded = require('kafkajs') as typeof kafkajs
   check(require('kafkajs/src/consumer/batch') as BatchClass)
+  for (const [path, module] of others) require.cache[path] = module // Node asserts that what it is about to import is there
   return loaded
 }
 

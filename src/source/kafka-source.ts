@@ -25,8 +25,6 @@ import type { RecordBatch, Stream } from './port.ts'
 const fetchWaitMs = 500
 /** How often the offsets are mirrored to the group. */
 const mirrorMs = 1_000
-/** How often topics are looked for that a pattern fits, and partitions that were added. */
-const refreshMs = 30_000
 /** Waits between two tries of a session that broke. */
 const backoffMs = { first: 250, most: 5_000 }
 
@@ -37,6 +35,8 @@ export type KafkaSourceOptions = {
   readonly from: string
   readonly reset: 'fail' | 'earliest'
   readonly sessionMs: number
+  /** How often topics are looked for that a pattern fits, and partitions that were added. */
+  readonly refreshMs: number
   readonly queueBytesMax: number
   /** Topics that Kindred writes, and the suffix of dead letters: never consumed by a pattern. */
   readonly outputs: readonly string[]
@@ -173,7 +173,7 @@ export class KafkaSource implements Stream {
   }
 
   async #join(topics: readonly string[], fail: (error: unknown) => void): Promise<Consumer> {
-    const { kafka, group, sessionMs, mark, report } = this.#options
+    const { kafka, group, sessionMs, refreshMs, mark, report } = this.#options
     const consumer = kafka.consumer({
       groupId: group,
       sessionTimeout: sessionMs,
@@ -225,8 +225,7 @@ export class KafkaSource implements Stream {
     for (const partition of partitions) {
       const source = sourceOf(partition)
       const begin = this.#begins.find((batch) => batch.source === source)
-      const offset = begin?.next ?? stored[source]
-      if (offset === undefined) continue // a partition that was just added: from its beginning
+      const offset = begin?.next ?? stored[source] ?? 0 // a partition that was just added: from its beginning
       this.#positions.set(source, offset)
       consumer.seek({ ...partition, offset: String(offset) })
     }
@@ -310,7 +309,9 @@ export class KafkaSource implements Stream {
   }
 
   #refSourceOf(partition: Partition): string {
-    const epoch = this.#options.watermarks()[epochSourceOf(partition)] ?? 0
+    const name = epochSourceOf(partition)
+    const begun = this.#begins.find(({ source }) => source === name)?.next
+    const epoch = begun ?? this.#options.watermarks()[name] ?? 0
     return epoch === 0 ? sourceOf(partition) : `${sourceOf(partition)}#${epoch}`
   }
 
@@ -337,7 +338,7 @@ export class KafkaSource implements Stream {
 
   /** Resolves on `signal`, and when other topics are to be consumed than `topics`. */
   async #changesOf(admin: Admin, topics: readonly string[], signal: AbortSignal): Promise<void> {
-    const { topics: selection, report } = this.#options
+    const { topics: selection, refreshMs, report } = this.#options
     while (!signal.aborted) {
       await sleep(refreshMs, undefined, { signal }).catch(() => undefined)
       if (signal.aborted || selection.kind === 'names') continue

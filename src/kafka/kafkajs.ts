@@ -3,7 +3,6 @@
 // kafkajs 2.2.4 takes the aborted transactions of a fetch in the order in which they ended, one a record, so that records
 // of transactions that overlap come through. What is put in its place is the Java client's algorithm (CompletedFetch).
 import { createRequire } from 'node:module'
-import { dirname } from 'node:path'
 import type * as kafkajs from 'kafkajs'
 import { FatalError } from '../errors.ts'
 
@@ -56,9 +55,6 @@ function load(): typeof kafkajs {
     throw new FatalError(
       `kafkajs ${found} is installed, and ${version} is what was mended: install what is locked`,
     )
-  // what else loaded it in this process keeps its own; this one is loaded from nothing
-  const root = dirname(require.resolve('kafkajs/package.json'))
-  for (const path of Object.keys(require.cache)) if (path.startsWith(root)) delete require.cache[path]
   const filter = require.resolve('kafkajs/src/consumer/filterAbortedMessages')
   require(filter)
   require.cache[filter]!.exports = withoutAborted

@@ -41,6 +41,7 @@ async function runPipeline(
   const report = new StatusReport((level, message) => {
     if (level === 'warn' || level === 'error') console.error(message)
   })
+  await importLabels(dir, labels)
   await using profiler = openProfiler({
     dir,
     config,
@@ -48,9 +49,7 @@ async function runPipeline(
     commitInThread: true,
     kafka: ({ store, values }) => openKafkaParts({ dir, config, store, values, report }),
   })
-  const { log, consumer, store } = profiler
-  log.appendControl({ kind: 'import', set: importOf(parseLabels(readFileSync(labels, 'utf8'), labels)) })
-  await consumer.drain()
+  const { store } = profiler
   const events = [...ends.values()].reduce((sum, end) => sum + end, 0)
   const started = performance.now()
   profiler.kafka!.start()
@@ -62,6 +61,17 @@ async function runPipeline(
     peakMb,
     hash: resultHash(profiler.store),
   }
+}
+
+/** Before Kafka is there, as `prototypes import` does. */
+async function importLabels(dir: string, labels: string): Promise<void> {
+  await using profiler = openProfiler({ dir, config: configFrom({}), role: 'bench' })
+  profiler.log.appendControl({
+    kind: 'import',
+    set: importOf(parseLabels(readFileSync(labels, 'utf8'), labels)),
+  })
+  await profiler.consumer.drain()
+  await profiler.consumer.checkpoint()
 }
 
 async function consumeAll(

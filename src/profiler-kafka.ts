@@ -27,8 +27,8 @@ export type KafkaParts = {
   readonly source: KafkaSource | undefined
   readonly sinks: readonly Sink[]
   readonly deadLetters: DeadLetterSink | undefined
-  /** Begins to consume, and shuts out whoever sent before. */
-  start(): void
+  /** Begins to consume, and shuts out whoever sent before; rejects when that cannot be. */
+  start(): Promise<void>
 }
 
 /** Is Kafka part of this configuration? */
@@ -57,9 +57,9 @@ export function openKafkaParts(options: PartsOptions): KafkaParts {
     source,
     sinks: sink === undefined ? [] : [sink],
     deadLetters,
-    start() {
+    async start() {
       source?.start()
-      void sink?.start().catch(() => undefined) // the first delivery meets the same failure, and tells it
+      await sink?.start()
     },
   }
 }

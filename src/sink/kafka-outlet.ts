@@ -32,9 +32,10 @@ export class Outlet {
     return this.#closed.signal.aborted
   }
 
-  /** Runs `work` until it succeeds or the outlet is closed; throws FatalError. */
+  /** Runs `work` until it succeeds or the outlet is closed, after what runs already; throws FatalError. */
   run(work: () => Promise<void>): Promise<void> {
-    this.#running = this.#untilDone(work)
+    const before = this.#running.catch(() => undefined) // its caller is told
+    this.#running = before.then(() => this.#untilDone(work))
     return this.#running
   }
 

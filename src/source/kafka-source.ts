@@ -15,7 +15,7 @@ import {
 import { checkOwner, ownerMark, type StoreMark } from '../kafka/owner.ts'
 import { kafkaFailure } from '../kafka/problem.ts'
 import type { Report } from '../kafka/report.ts'
-import { ownerAssigner } from './kafka-assigner.ts'
+import { type Claim, ownerAssigner } from './kafka-assigner.ts'
 import { FetchedQueue } from './kafka-queue.ts'
 import type { SchemaLookup } from './kafka-schemas.ts'
 import { beginnings } from './kafka-start.ts'
@@ -56,7 +56,7 @@ export class KafkaSource implements Stream {
   #begins: RecordBatch[] = []
   #consumer: Consumer | undefined
   #assigned = false
-  /** Until when the group surely counts this member as its own: a session timeout after the last heartbeat. */
+  /** Until when the group surely counts this member as its own: a session timeout after the last heartbeat was sent. */
   #leaseEnd = 0
   /** Counts assignments: what was fetched under an earlier one is forgotten. */
   #generation = 0
@@ -132,19 +132,21 @@ export class KafkaSource implements Stream {
     const { kafka, report } = this.#options
     const admin = kafka.admin()
     const over = deferred()
+    const ended = new AbortController()
     try {
       await admin.connect()
       const topics = await this.#prepare(admin)
-      const consumer = await this.#join(topics, over.reject)
-      this.#consumer = consumer
+      await this.#join(topics, over.reject)
       const mirror = setInterval(() => void this.#mirror(), mirrorMs)
       try {
-        await Promise.race([over.promise, this.#changesOf(admin, topics, signal)])
+        const whileJoined = AbortSignal.any([signal, ended.signal])
+        await Promise.race([over.promise, this.#changesOf(admin, topics, whileJoined)])
       } finally {
         clearInterval(mirror)
         if (this.owned) await this.#mirror()
       }
     } finally {
+      ended.abort()
       this.#lose()
       const consumer = this.#consumer
       this.#consumer = undefined
@@ -159,7 +161,7 @@ export class KafkaSource implements Stream {
     const { topics, missing } = selectTopics(selection, await admin.listTopics(), this.#options)
     if (missing.length > 0)
       throw new TransientError(
-        `there is no topic ${missing.join(', ')}: make it with \`kindred topics create\`, or correct KINDRED_KAFKA_TOPICS`,
+        `there is no topic ${missing.join(', ')}, or no right to see it: make it with \`kindred topics create\`, grant DESCRIBE on it, or correct KINDRED_KAFKA_TOPICS`,
       )
     if (topics.length === 0) throw new TransientError('no topic fits the pattern of KINDRED_KAFKA_TOPICS')
     await checkOwner(admin, { group, topics, mark, claim })
@@ -172,8 +174,8 @@ export class KafkaSource implements Stream {
     return topics
   }
 
-  async #join(topics: readonly string[], fail: (error: unknown) => void): Promise<Consumer> {
-    const { kafka, group, sessionMs, mark, report } = this.#options
+  async #join(topics: readonly string[], fail: (error: unknown) => void): Promise<void> {
+    const { kafka, group, sessionMs, report } = this.#options
     const consumer = kafka.consumer({
       groupId: group,
       sessionTimeout: sessionMs,
@@ -182,17 +184,23 @@ export class KafkaSource implements Stream {
       metadataMaxAge: refreshMs,
       allowAutoTopicCreation: false,
       retry: { initialRetryTime: 100, retries: 3, restartOnFailure: async () => false },
-      partitionAssigners: [ownerAssigner(() => ({ store: mark.store, held: this.#assigned }))],
+      partitionAssigners: [ownerAssigner(() => this.#claim())],
     })
+    this.#consumer = consumer
     const { events } = consumer
+    /** When it was sent what the group answered last. */
+    let answeredTo = 0
     consumer.on(events.GROUP_JOIN, ({ payload }) => {
       try {
-        this.#assign(consumer, payload.memberAssignment)
+        this.#assign(consumer, { assignment: payload.memberAssignment, answeredTo })
       } catch (error) {
         fail(error)
       }
     })
-    consumer.on(events.HEARTBEAT, () => this.#extendLease())
+    consumer.on(events.REQUEST, ({ payload }) => {
+      if (payload.apiName === 'Heartbeat' || payload.apiName === 'SyncGroup') answeredTo = payload.sentAt
+    })
+    consumer.on(events.HEARTBEAT, () => this.#extendLease(answeredTo))
     consumer.on(events.REBALANCING, () => this.#lose())
     consumer.on(events.CRASH, ({ payload }) => fail(payload.error))
     consumer.on(events.STOP, () => this.#lose())
@@ -207,11 +215,23 @@ export class KafkaSource implements Stream {
       eachBatch: (payload) => this.#fetched(payload),
     })
     report.debug(`joined group ${group}`)
-    return consumer
+  }
+
+  /** Asked at every join: what was assigned before is no longer this member's, but it is the one to have it again. */
+  #claim(): Claim {
+    const held = performance.now() < this.#leaseEnd
+    this.#lose()
+    return { store: this.#options.mark.store, held }
   }
 
   /** An assignment: everything fetched before is forgotten, and every partition is read from where the store stands. */
-  #assign(consumer: Consumer, assignment: Readonly<Record<string, readonly number[]>>): void {
+  #assign(
+    consumer: Consumer,
+    {
+      assignment,
+      answeredTo,
+    }: { assignment: Readonly<Record<string, readonly number[]>>; answeredTo: number },
+  ): void {
     const { group, watermarks, report } = this.#options
     this.#lose()
     const partitions = Object.entries(assignment).flatMap(([topic, list]) =>
@@ -228,16 +248,19 @@ export class KafkaSource implements Stream {
       const offset = begin?.next ?? stored[source]
       if (offset === undefined) continue // a partition that was just added: from its beginning
       this.#positions.set(source, offset)
+      if (begin === undefined && !this.#onDisk.has(source)) this.#onDisk.set(source, offset)
       consumer.seek({ ...partition, offset: String(offset) })
     }
     this.#assigned = true
-    this.#extendLease()
+    this.#extendLease(answeredTo)
     report.problem('kafka source', undefined)
     report.log('info', 'consuming', { group, partitions: partitions.map(sourceOf) })
   }
 
-  #extendLease(): void {
-    this.#leaseEnd = performance.now() + this.#options.sessionMs
+  /** The group's clock of this member began no earlier than it was sent what the group has just answered. */
+  #extendLease(sentAt: number): void {
+    const age = Math.max(0, Date.now() - sentAt)
+    this.#leaseEnd = Math.max(this.#leaseEnd, performance.now() - age + this.#options.sessionMs)
   }
 
   /** The partitions may be another's now: what was fetched and not applied is forgotten. */

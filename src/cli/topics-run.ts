@@ -26,8 +26,24 @@ type Wanted = {
 const headersBytes = 64 * 1024
 const messageBytesDefault = 1_048_588
 
-export async function createTopics({ json, partitions, replication }: CreateOptions): Promise<void> {
-  const config = kafkaConfig()
+/** What `topics create` does. */
+export async function createAndTell({ json, ...options }: CreateOptions): Promise<void> {
+  const { created, present } = await createTopics({ config: kafkaConfig(), ...options })
+  if (json) return printJson({ created, present })
+  for (const topic of created) print(`made   ${topic}\n`)
+  for (const topic of present) print(`there  ${topic}\n`)
+}
+
+/** Makes the topics of a configuration that are not there yet. */
+export async function createTopics({
+  config,
+  partitions,
+  replication,
+}: {
+  config: Config
+  partitions: number
+  replication: number
+}): Promise<{ created: string[]; present: string[] }> {
   const created: string[] = []
   const present: string[] = []
   await connected(config, async (admin) => {
@@ -56,9 +72,7 @@ export async function createTopics({ json, partitions, replication }: CreateOpti
       created.push(wanted.topic)
     }
   })
-  if (json) return printJson({ created, present })
-  for (const topic of created) print(`made   ${topic}\n`)
-  for (const topic of present) print(`there  ${topic}\n`)
+  return { created, present }
 }
 
 export async function checkTopics({ json }: { json: boolean }): Promise<void> {

@@ -15,6 +15,7 @@ import {
 import { checkOwner, ownerMark, type StoreMark } from '../kafka/owner.ts'
 import { kafkaFailure } from '../kafka/problem.ts'
 import type { Report } from '../kafka/report.ts'
+import { monotonicMs } from '../kafka/shared-state.ts'
 import { type Claim, ownerAssigner } from './kafka-assigner.ts'
 import { FetchedQueue } from './kafka-queue.ts'
 import type { SchemaLookup } from './kafka-schemas.ts'
@@ -45,6 +46,8 @@ export type KafkaSourceOptions = {
   /** Take the group over from another data directory. */
   readonly claim: boolean
   readonly watermarks: () => Readonly<Record<string, number>>
+  /** Told until when the partitions are surely this process's own (`monotonicMs`), and 0 when they are not. */
+  readonly onLease: (untilMs: number) => void
   readonly schemas: SchemaLookup
   readonly report: Report
 }
@@ -80,7 +83,7 @@ export class KafkaSource implements Stream {
 
   /** Whether all partitions are this process's own now, as far as it can know. */
   get owned(): boolean {
-    return this.#assigned && performance.now() < this.#leaseEnd
+    return this.#assigned && monotonicMs() < this.#leaseEnd
   }
 
   take(recordsMax: number): RecordBatch | undefined {
@@ -219,7 +222,7 @@ export class KafkaSource implements Stream {
 
   /** Asked at every join: what was assigned before is no longer this member's, but it is the one to have it again. */
   #claim(): Claim {
-    const held = performance.now() < this.#leaseEnd
+    const held = monotonicMs() < this.#leaseEnd
     this.#lose()
     return { store: this.#options.mark.store, held }
   }
@@ -260,13 +263,15 @@ export class KafkaSource implements Stream {
   /** The group's clock of this member began no earlier than it was sent what the group has just answered. */
   #extendLease(sentAt: number): void {
     const age = Math.max(0, Date.now() - sentAt)
-    this.#leaseEnd = Math.max(this.#leaseEnd, performance.now() - age + this.#options.sessionMs)
+    this.#leaseEnd = Math.max(this.#leaseEnd, monotonicMs() - age + this.#options.sessionMs)
+    if (this.#assigned) this.#options.onLease(this.#leaseEnd)
   }
 
   /** The partitions may be another's now: what was fetched and not applied is forgotten. */
   #lose(): void {
     this.#generation++
     this.#assigned = false
+    this.#options.onLease(0)
     this.#positions.clear()
     this.#mirrored.clear()
     this.#queue.clear()

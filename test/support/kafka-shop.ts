@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict'
 import { join } from 'node:path'
 import type { Message } from 'kafkajs'
+import { decodeAnswerAvro, decodeChangeAvro } from '../../src/codec/change-avro.ts'
 import type { ChangeEvent } from '../../src/codec/change-event.ts'
 import { fold, foldedExport } from './change-fold.ts'
 import { type Outcome, type Settings, withDirectory } from './command.ts'
@@ -118,7 +119,7 @@ export async function assertExact(place: Place): Promise<ReadMessage[]> {
   const messages = await readTopic(place.brokers, place.changes)
   const ids = new Set<string>()
   const changes = messages.map(({ key, value }) => {
-    const change = JSON.parse(value!.toString('utf8')) as ChangeEvent
+    const change = isAvro(value!) ? decodeChangeAvro(value!.subarray(5)) : jsonOf<ChangeEvent>(value!)
     assert.ok(!ids.has(change.event_id), `${change.event_id} comes twice`)
     ids.add(change.event_id)
     assert.equal(key, change.user_id)
@@ -136,7 +137,11 @@ export async function assertExact(place: Place): Promise<ReadMessage[]> {
 async function assertAnswers({ brokers, personas }: Place, users: readonly string[]): Promise<void> {
   const last = new Map((await readTopic(brokers, personas)).map(({ key, value }) => [key, value]))
   const told = new Map(
-    [...last].map(([user, value]) => [user, (JSON.parse(value!.toString('utf8')) as { primary: string }).primary]),
+    [...last].map(([user, value]) => [
+      user,
+      (isAvro(value!) ? decodeAnswerAvro(value!.subarray(5)) : jsonOf<{ primary: string | null }>(value!))
+        .primary,
+    ]),
   )
   for (const line of users) {
     const { user_id, version, primary } = JSON.parse(line) as {
@@ -146,6 +151,14 @@ async function assertAnswers({ brokers, personas }: Place, users: readonly strin
     }
     if (version > 0) assert.equal(told.get(user_id), primary, `answer of ${user_id}`)
   }
+}
+
+function isAvro(value: Buffer): boolean {
+  return value[0] === 0
+}
+
+function jsonOf<T>(value: Buffer): T {
+  return JSON.parse(value.toString('utf8')) as T
 }
 
 function saidBy({ stderr }: Server): (error: unknown) => never {

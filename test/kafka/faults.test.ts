@@ -185,10 +185,7 @@ async function registryGoes(place: Place, registry: FakeRegistry): Promise<void>
   await first.kill()
 
   registry.down()
-  await order(place, [
-    ...inAvro(known, shopMessages(700, 1000)),
-    ...inAvro(fresh, shopMessages(1000, 1300)),
-  ])
+  await order(place, [...inAvro(known, shopMessages(700, 1000)), ...inAvro(fresh, shopMessages(1000, 1300))])
   const second = await servePlace(place)
   await untilConsumed(place.data, place.orders, await endsOf(place.brokers, place.orders))
   await untilNotReady(second, /schema registry.*503/)
@@ -216,7 +213,10 @@ describe('credentials and rights', { skip: skipKafka }, () => {
     withKafka({ sasl: { users: { [user]: password } } }, ({ brokers, internalBrokers }) =>
       withPlace(
         'rights',
-        { brokers: internalBrokers, env: { KINDRED_KAFKA_BROKERS: brokers.join(), ...credentials(password) } },
+        {
+          brokers: internalBrokers,
+          env: { KINDRED_KAFKA_BROKERS: brokers.join(), ...credentials(password) },
+        },
         async (place) => {
           await makeTopics(place)
           await order(place, shopMessages(0, 500))
@@ -247,7 +247,10 @@ async function grantInTurn(place: Place, server: Server): Promise<void> {
     grant(place, { type: Resource.TOPIC, name: of, operations })
   await untilNotReady(server, /no topic rights-orders, or no right to see it.*DESCRIBE/)
   await topic(orders, Operation.DESCRIBE)
-  await untilNotReady(server, /kafka source: consuming: Kafka denies access to the consumer group: grant READ/)
+  await untilNotReady(
+    server,
+    /kafka source: consuming: Kafka denies access to the consumer group: grant READ/,
+  )
   await assertAnswers(server)
   await grant(place, { type: Resource.GROUP, name, operations: [Operation.READ] })
   await untilNotReady(server, /kafka source: consuming: Kafka denies access to a topic: grant READ/)

@@ -57,12 +57,17 @@ async function ingest(input: WorkerInput): Promise<void> {
   await using own = opened
   profiler = own
   importOnce(profiler, input.prototypes)
-  profiler.kafka?.start()
+  let broken: { readonly error: unknown } | undefined
+  profiler.kafka?.start().catch((error: unknown) => {
+    broken = { error }
+    stop.abort()
+  })
   tell()
   send({ kind: 'ready' })
   const beat = setInterval(tell, beatMs)
   try {
     await profiler.consumer.run(stop.signal)
+    if (broken !== undefined) throw broken.error
     const end = AbortSignal.timeout(drainMsMax)
     await profiler.consumer.drainLog(end) // what is left stays in the log
     await profiler.consumer.checkpoint(end)

@@ -1,10 +1,10 @@
 // One run of the ingest benchmark's pipeline, in a process of its own; what it measured goes to the parent.
 import { importOf } from '../../src/codec/prototypes.ts'
 import { configFrom } from '../../src/config.ts'
-import { openProfiler, type Profiler } from '../../src/profiler.ts'
+import { openProfiler } from '../../src/profiler.ts'
 import type { EncodedBlock } from '../../src/source/log-block.ts'
-import type { StoreReader } from '../../src/store/port.ts'
-import { anonymousMb, eventSequence, hashOfLines, inTemporary, type Sequence } from './shared.ts'
+import { resultHash } from './result-hash.ts'
+import { anonymousMb, eventSequence, inTemporary, type Sequence } from './shared.ts'
 
 /** Records that are appended to the log in one transaction, and records the log may be ahead: as `replay` does. */
 const appendRecords = 8192
@@ -44,7 +44,7 @@ async function runPipeline(sequence: Sequence, dir: string): Promise<PipelineRun
     rewalks: rewalks - before.rewalks,
     changes,
     peakMb,
-    hash: resultHash(profiler),
+    hash: resultHash(store),
   }
 }
 
@@ -61,27 +61,6 @@ async function* appendsOf(sequence: Sequence): AsyncGenerator<EncodedBlock[]> {
     records = 0
   }
   if (waiting.length > 0) yield waiting
-}
-
-/** Every user's final state and every change event, as one hash. */
-function resultHash({ store }: Profiler): string {
-  return hashOfLines([...usersOf(store), ...changesOf(store)])
-}
-
-function* usersOf(store: StoreReader): Generator<string> {
-  for (const user of store.users()) {
-    const { position: _, scores, ...row } = store.user(user)! // the position of writing is no state of the user
-    yield JSON.stringify({ ...row, scores: [...scores] })
-  }
-}
-
-function* changesOf(store: StoreReader): Generator<string> {
-  for (let from = 0; ; ) {
-    const rows = store.changes(from, 4096)
-    if (rows.length === 0) return
-    for (const { json } of rows) yield json
-    from = rows[rows.length - 1]!.number + 1
-  }
 }
 
 const sequence = eventSequence({ tiny: process.argv.includes('--tiny') })

@@ -1,9 +1,10 @@
 // npm run bench -- NAME [--json] [--tiny]: one measurement, as a table or as one JSON document on stdout.
 import { ingestBench } from './ingest.ts'
+import { kafkaBench } from './kafka.ts'
 import type { Bench } from './shared.ts'
 import { walkBench } from './walk.ts'
 
-const benches: Readonly<Record<string, Bench>> = { ingest: ingestBench, walk: walkBench }
+const benches: Readonly<Record<string, Bench>> = { ingest: ingestBench, walk: walkBench, kafka: kafkaBench }
 
 async function main(args: readonly string[]): Promise<number> {
   const [name, ...flags] = args

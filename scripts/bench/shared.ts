@@ -1,6 +1,6 @@
 // What the benchmarks share: where data sets lie, the sequences they run, temporary directories, medians and hashes.
 import { createHash } from 'node:crypto'
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
@@ -8,6 +8,7 @@ import { Readable } from 'node:stream'
 import { gunzipSync } from 'node:zlib'
 import { type LabelLine, parseLabels } from '../../src/codec/prototypes.ts'
 import { generateShop } from '../../src/demo/shop.ts'
+import { decodeBlock } from '../../src/source/log-block.ts'
 import { type EncodedChunk, encodedChunks, readAhead } from '../../src/source/read-ahead.ts'
 
 /** What a benchmark measured, fields in snake_case. */
@@ -85,4 +86,41 @@ export function hashOfLines(lines: readonly string[]): string {
   const hash = createHash('sha256')
   for (const line of [...lines].sort()) hash.update(line).update('\n')
   return hash.digest('hex').slice(0, 32)
+}
+
+/** The lines of a sequence's events. */
+export async function linesOf(sequence: Sequence): Promise<string[]> {
+  const lines: string[] = []
+  for await (const { blocks } of sequence.chunks())
+    for (const { bytes } of blocks)
+      for (const { text } of decodeBlock(Buffer.from(bytes.buffer as ArrayBuffer), { first: 0, logName: '' }))
+        lines.push(text)
+  return lines
+}
+
+/** A sequence's labels as a file of prototypes. */
+export function writeLabels(file: string, labels: readonly LabelLine[]): void {
+  writeFileSync(
+    file,
+    labels.map(({ user_id, personas }) => `${JSON.stringify({ user_id, personas })}\n`).join(''),
+  )
+}
+
+/** The value below which this share of the values lie; not a number for none. */
+export function percentile(values: readonly number[], share: number): number {
+  const sorted = [...values].sort((a, b) => a - b)
+  return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? Number.NaN
+}
+
+/** Counts of values (ms) between bounds, as lines with bars. */
+export function histogramOf(values: readonly number[]): string {
+  const bounds = [5, 10, 20, 30, 40, 60, 80, 100, 150, 200, 250, 350, 500, 1000, Number.POSITIVE_INFINITY]
+  const counts = bounds.map((bound, i) => values.filter((v) => v < bound && v >= (bounds[i - 1] ?? 0)).length)
+  const most = Math.max(1, ...counts)
+  return bounds
+    .map((bound, i) => {
+      const name = bound === Number.POSITIVE_INFINITY ? `from ${bounds[i - 1]}` : `below ${bound}`
+      return `${name.padStart(12)} ${String(counts[i]).padStart(6)} ${'#'.repeat(Math.round((counts[i]! / most) * 50))}`
+    })
+    .join('\n')
 }

@@ -26,6 +26,10 @@ type DemoOptions = {
   readonly shoppers: string
   readonly data?: string
   readonly json: boolean
+  readonly kafka: boolean
+  readonly produce: boolean
+  readonly rate: string
+  readonly seedDir?: string
 }
 
 export function addDemo(program: Command): void {
@@ -37,17 +41,51 @@ export function addDemo(program: Command): void {
     .option('--seed <n>', 'seed of the shop', '1')
     .option('--shoppers <n>', 'number of shoppers', '5000')
     .option('--data <dir>', 'keep the data in this new directory (to look up and explain more)')
+    .option(
+      '--kafka',
+      'over a real Apache Kafka that is started on this machine (needs Java 17 and Maven)',
+      false,
+    )
+    .option('--produce', 'only produce the events to the topic of KINDRED_KAFKA_TOPICS', false)
+    .option('--rate <n>', 'with --produce: events a second', '500')
+    .option('--seed-dir <dir>', 'with --produce: write labels.ndjson and personas.json here first')
     .option('--json', 'machine-readable: one JSON document on stdout', false)
     .action(async (options: DemoOptions) => {
+      if (options.produce) return produceOnly(options)
       if (options.data !== undefined && existsSync(options.data))
         throw new UsageError(`${options.data} exists: name a new directory`)
       const dir = options.data ?? mkdtempSync(join(tmpdir(), 'kindred-demo-'))
       try {
-        await runDemo(dir, options)
+        await (options.kafka ? runOverKafka(dir, options) : runDemo(dir, options))
       } finally {
         if (options.data === undefined) rmSync(dir, { recursive: true, force: true })
       }
     })
+}
+
+async function produceOnly(options: DemoOptions): Promise<void> {
+  const rate = Number(options.rate)
+  if (!(rate > 0)) throw new UsageError('--rate is a number above 0')
+  const { produceShop } = await import('./demo-kafka.ts')
+  const shop = shopOf(options)
+  await produceShop(shop, { config: configOf(), rate, seedDir: options.seedDir })
+  const produced = { events: shop.events.length, shoppers: shop.shoppers.length }
+  if (options.json) printJson(produced)
+  else print(`${grouped(produced.events)} events of ${grouped(produced.shoppers)} shoppers are produced\n`)
+}
+
+async function runOverKafka(dir: string, options: DemoOptions): Promise<void> {
+  const { describeStream, streamOverKafka } = await import('./demo-kafka.ts')
+  const shop = shopOf(options)
+  await streamOverKafka(dir, {
+    shop,
+    look(profiler, stream) {
+      const report = reportOf(profiler, shop, { ...stream, guesses: new Map() })
+      if (options.json) return printJson(report)
+      print(describeStream(stream, report.changes))
+      show(profiler, { shop, report, config: configOf(), options })
+    },
+  })
 }
 
 async function runDemo(dir: string, options: DemoOptions): Promise<void> {
@@ -169,9 +207,8 @@ function show(profiler: Profiler, { shop, report, config, options }: Shown): voi
   print(
     `The primary persona is the planted one for ${percent(report.accuracy)} of ${grouped(report.shoppers)} unlabelled shoppers\n`,
   )
-  print(
-    `(always guessing the commonest: ${percent(report.accuracy_of_the_commonest)}). It grows with the purchases seen:\n`,
-  )
+  const grows = report.by_purchases.length === 0 ? '' : ' It grows with the purchases seen:'
+  print(`(always guessing the commonest: ${percent(report.accuracy_of_the_commonest)}).${grows}\n`)
   for (const { purchases, shoppers, accuracy } of report.by_purchases)
     print(
       `  after ${String(purchases).padStart(2)}  ${bar(accuracy, 25)} ${percent(accuracy).padStart(6)}  of ${grouped(shoppers)} shoppers\n`,

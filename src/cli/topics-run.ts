@@ -2,11 +2,10 @@
 import type { Admin } from 'kafkajs'
 import type { Config } from '../config.ts'
 import { FatalError, messageOf, UsageError } from '../errors.ts'
-import { createKafka } from '../kafka/client.ts'
+import { createKafka, withAdmin } from '../kafka/client.ts'
 import { ConfigResourceTypes } from '../kafka/kafkajs.ts'
 import { parseTopics, selectTopics } from '../kafka/names.ts'
 import { kafkaFailure } from '../kafka/problem.ts'
-import { withAdmin } from '../profiler-kafka.ts'
 import { registryOf } from '../value-codec.ts'
 import { configOf } from './context.ts'
 import { print, printJson } from './output.ts'
@@ -26,8 +25,24 @@ type Wanted = {
 const headersBytes = 64 * 1024
 const messageBytesDefault = 1_048_588
 
-export async function createTopics({ json, partitions, replication }: CreateOptions): Promise<void> {
-  const config = kafkaConfig()
+/** What `topics create` does. */
+export async function createAndTell({ json, ...options }: CreateOptions): Promise<void> {
+  const { created, present } = await createTopics({ config: kafkaConfig(), ...options })
+  if (json) return printJson({ created, present })
+  for (const topic of created) print(`made   ${topic}\n`)
+  for (const topic of present) print(`there  ${topic}\n`)
+}
+
+/** Makes the topics of a configuration that are not there yet. */
+export async function createTopics({
+  config,
+  partitions,
+  replication,
+}: {
+  config: Config
+  partitions: number
+  replication: number
+}): Promise<{ created: string[]; present: string[] }> {
   const created: string[] = []
   const present: string[] = []
   await connected(config, async (admin) => {
@@ -56,9 +71,7 @@ export async function createTopics({ json, partitions, replication }: CreateOpti
       created.push(wanted.topic)
     }
   })
-  if (json) return printJson({ created, present })
-  for (const topic of created) print(`made   ${topic}\n`)
-  for (const topic of present) print(`there  ${topic}\n`)
+  return { created, present }
 }
 
 export async function checkTopics({ json }: { json: boolean }): Promise<void> {

@@ -16,7 +16,7 @@ export function addTopics(program: Command): void {
     .option('--partitions <n>', 'partitions of topics that are made', count, 6)
     .option('--replication <n>', 'replicas of each (-1: as the cluster has it)', count, -1)
     .option('--json', 'machine-readable: one JSON document on stdout', false)
-    .action(async (options: CreateOptions) => (await import('./topics-run.ts')).createTopics(options))
+    .action(async (options: CreateOptions) => (await import('./topics-run.ts')).createAndTell(options))
   topics
     .command('check')
     .description(

@@ -127,3 +127,17 @@ function tokenProvider(settings: ConnectionSettings): () => Promise<{ value: str
     return token
   }
 }
+
+/** Runs `work` with an admin connection, which is closed after. */
+export async function withAdmin<T>(
+  kafka: Client,
+  work: (admin: ReturnType<Client['admin']>) => Promise<T>,
+): Promise<T> {
+  const admin = kafka.admin()
+  await admin.connect()
+  try {
+    return await work(admin)
+  } finally {
+    await admin.disconnect()
+  }
+}

@@ -3,7 +3,6 @@
 // kafkajs 2.2.4 takes the aborted transactions of a fetch in the order in which they ended, one a record, so that records
 // of transactions that overlap come through. What is put in its place is the Java client's algorithm (CompletedFetch).
 import { createRequire } from 'node:module'
-import { dirname } from 'node:path'
 import type * as kafkajs from 'kafkajs'
 import { FatalError } from '../errors.ts'
 
@@ -56,17 +55,11 @@ function load(): typeof kafkajs {
     throw new FatalError(
       `kafkajs ${found} is installed, and ${version} is what was mended: install what is locked`,
     )
-  // what else loaded it in this process keeps its own; this one is loaded from nothing
-  const root = dirname(require.resolve('kafkajs/package.json'))
-  const others = Object.entries(require.cache).filter(([path]) => path.startsWith(root))
-  for (const [path] of others) delete require.cache[path]
   const filter = require.resolve('kafkajs/src/consumer/filterAbortedMessages')
   require(filter)
   require.cache[filter]!.exports = withoutAborted
   const loaded = require('kafkajs') as typeof kafkajs
   check(require('kafkajs/src/consumer/batch') as BatchClass)
-  // what Node is about to import must be where it put it; it then finds the parts that were loaded here
-  for (const [path, module] of others) if (module?.loaded === false) require.cache[path] = module
   return loaded
 }
 
@@ -97,6 +90,9 @@ function check(Batch: BatchClass): void {
 }
 
 export const {
+  AclOperationTypes,
+  AclPermissionTypes,
+  AclResourceTypes,
   AssignerProtocol,
   CompressionCodecs,
   CompressionTypes,
@@ -104,6 +100,7 @@ export const {
   Kafka,
   logLevel,
   Partitioners,
+  ResourcePatternTypes,
 } = load()
 
 /** The types of the same names. */

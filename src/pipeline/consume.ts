@@ -129,13 +129,16 @@ export class Consumer {
     return first ?? log.read(this.watermark, batchSize) ?? stream?.take(batchSize)
   }
 
+  /** Waits for records; a sink that fails is heard of at once. */
   async #wait(signal: AbortSignal): Promise<void> {
     const { log, stream } = this.#options
-    if (stream === undefined) return log.wait(this.watermark, signal)
     const over = new AbortController()
-    const either = AbortSignal.any([signal, over.signal])
-    await Promise.race([log.wait(this.watermark, either), stream.wait(either)])
+    const either = AbortSignal.any([signal, over.signal, this.#relay.failed])
+    const waits = [log.wait(this.watermark, either)]
+    if (stream !== undefined) waits.push(stream.wait(either))
+    await Promise.race(waits)
     over.abort()
+    this.#relay.check()
   }
 
   /** One commit may be on its way to disk while the next batch is applied; sinks get what is on disk. */

@@ -22,6 +22,7 @@ type Line = {
 export class Relay {
   readonly #lines: readonly Line[]
   #failure: { readonly error: unknown } | undefined
+  readonly #failed = new AbortController()
   #wake: () => void = () => {}
 
   constructor(
@@ -50,6 +51,11 @@ export class Relay {
         this.#wake()
       })
     }
+  }
+
+  /** Aborted when a sink has failed. */
+  get failed(): AbortSignal {
+    return this.#failed.signal
   }
 
   /** Throws what a sink failed with. */
@@ -81,6 +87,7 @@ export class Relay {
       }
     } catch (error) {
       this.#failure ??= { error }
+      this.#failed.abort()
     }
   }
 }

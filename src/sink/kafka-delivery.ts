@@ -46,13 +46,19 @@ export type DeliveryOptions = {
 export class TransactionalDelivery implements Delivery {
   readonly #options: DeliveryOptions
   readonly #producers = new Map<string, Producer>()
+  /** Lanes that this process has sent in: their registers may be as far as its rows are now. */
+  readonly #sentIn = new Set<string>()
+  readonly #rowsAtStart: number
 
   constructor(options: DeliveryOptions) {
     this.#options = options
+    this.#rowsAtStart = options.rowsEnd()
   }
 
   async open(lanes: readonly Lane[]): Promise<ReadonlyMap<string, number>> {
-    await Promise.all(lanes.map((lane) => this.#fence(lane)))
+    const fenced = await Promise.allSettled(lanes.map((lane) => this.#fence(lane)))
+    // told only when none is at it any more: a producer that connects after `close` would be left open
+    for (const outcome of fenced) if (outcome.status === 'rejected') throw outcome.reason
     return this.#registered(lanes)
   }
 
@@ -65,6 +71,7 @@ export class TransactionalDelivery implements Delivery {
     const { report } = this.#options
     const producer = this.#producers.get(lane.id)
     if (producer === undefined) throw new FatalError(`lane ${lane.id} was not opened`)
+    this.#sentIn.add(lane.id)
     try {
       await this.#transact(producer, { lane, topicMessages, next, mayCommit })
     } catch (error) {
@@ -88,7 +95,8 @@ export class TransactionalDelivery implements Delivery {
     const { compression, group, mark } = this.#options
     const transaction = await producer.transaction()
     try {
-      await transaction.sendBatch({ topicMessages: [...topicMessages], acks: -1, compression })
+      if (topicMessages.length > 0)
+        await transaction.sendBatch({ topicMessages: [...topicMessages], acks: -1, compression })
       const offset = { partition: lane.registerPartition, offset: String(next), metadata: ownerMark(mark) }
       await transaction.sendOffsets({
         consumerGroupId: registerGroupOf(group),
@@ -129,43 +137,50 @@ export class TransactionalDelivery implements Delivery {
     await transaction.abort()
   }
 
+  /** What is registered; claimed registers of others begin anew, at 0, so that nobody is refused for them again. */
   async #registered(lanes: readonly Lane[]): Promise<Map<string, number>> {
-    const { kafka, group, mark, claim, rowsEnd } = this.#options
+    const { kafka, group } = this.#options
     const admin = kafka.admin()
     await admin.connect()
     try {
       const topics = [...new Set(lanes.map(({ registerTopic }) => registerTopic))]
       const offsets = await admin.fetchOffsets({ groupId: registerGroupOf(group), topics })
       const registered = new Map<string, number>()
-      for (const { id, registerTopic, registerPartition } of lanes) {
+      for (const lane of lanes) {
         const found = offsets
-          .find(({ topic }) => topic === registerTopic)
-          ?.partitions.find(({ partition }) => partition === registerPartition)
+          .find(({ topic }) => topic === lane.registerTopic)
+          ?.partitions.find(({ partition }) => partition === lane.registerPartition)
         if (found === undefined || Number(found.offset) < 0) continue
-        const owner = ownerOfOffset(found.metadata)
-        const next = Number(found.offset)
-        if (owner?.kindred_store !== mark.store) {
-          if (claim) continue
-          throw owner === undefined
-            ? new FatalError(
-                `the group ${registerGroupOf(group)} has offsets that are not Kindred's: name another group with KINDRED_KAFKA_GROUP`,
-              )
-            : ownedByOther(group, owner)
-        }
-        if (next > rowsEnd()) {
-          if (claim) continue
-          throw new FatalError(
-            `the group's register says that ${next} rows were sent, and this data directory has ${rowsEnd()}: it is an older copy. Restore the newest one, or go on with KINDRED_KAFKA_CLAIM=true (change events may then repeat or be lacking)`,
-          )
-        }
-        registered.set(id, next)
+        const refusal = this.#refusalOf(lane, found)
+        if (refusal !== undefined && !this.#options.claim) throw refusal
+        if (refusal !== undefined) await this.send(lane, [], 0, () => true)
+        registered.set(lane.id, refusal === undefined ? Number(found.offset) : 0)
       }
       return registered
     } finally {
       await admin.disconnect()
     }
   }
+
+  /** Why a register cannot be this directory's: another's, or a newer copy's. */
+  #refusalOf({ id }: Lane, { offset, metadata }: Register): FatalError | undefined {
+    const { group, mark, rowsEnd } = this.#options
+    const owner = ownerOfOffset(metadata)
+    if (owner === undefined)
+      return new FatalError(
+        `the group ${registerGroupOf(group)} has offsets that are not Kindred's: name another group with KINDRED_KAFKA_GROUP`,
+      )
+    if (owner.kindred_store !== mark.store) return ownedByOther(group, owner)
+    // an older copy soon has as many rows, of records that it reads again
+    const rows = this.#sentIn.has(id) ? rowsEnd() : this.#rowsAtStart
+    if (Number(offset) <= rows) return undefined
+    return new FatalError(
+      `the group's register says that ${offset} rows were sent, and this data directory has ${rows}: it is an older copy. Restore the newest one, or go on with KINDRED_KAFKA_CLAIM=true (change events may then repeat or be lacking)`,
+    )
+  }
 }
+
+type Register = { readonly offset: string; readonly metadata: string | null }
 
 /** At least once: acknowledged by all replicas, and sent again after a crash. */
 export class PlainDelivery implements Delivery {
@@ -177,14 +192,13 @@ export class PlainDelivery implements Delivery {
   }
 
   async open(): Promise<ReadonlyMap<string, number>> {
-    if (this.#producer === undefined) {
-      this.#producer = this.#options.kafka.producer({
-        maxInFlightRequests: 1,
-        allowAutoTopicCreation: false,
-        createPartitioner: Partitioners.DefaultPartitioner,
-      })
-      await this.#producer.connect()
-    }
+    if (this.#producer !== undefined) return new Map()
+    this.#producer = this.#options.kafka.producer({
+      maxInFlightRequests: 1,
+      allowAutoTopicCreation: false,
+      createPartitioner: Partitioners.DefaultPartitioner,
+    })
+    await this.#producer.connect()
     return new Map()
   }
 

@@ -13,6 +13,9 @@ const unknownMs = 5_000
 /** Keys of schemas that are known to be unknown, at the most. */
 const unknownMax = 10_000
 
+/** How often a heartbeat is due while the registry is waited for; one that comes too early is not sent. */
+const beatMs = 250
+
 const none: ReadonlyMap<string, string> = new Map()
 
 export class SchemaLookup {
@@ -76,8 +79,11 @@ export class SchemaLookup {
   ): Promise<string | undefined> {
     if (performance.now() < (this.#unknown.get(key) ?? 0)) return undefined
     while (current()) {
+      const answer = this.#registry!.schemaById(id, signal)
+      await settled(answer, heartbeat)
+      if (signal.aborted) return undefined
       try {
-        const schema = await this.#registry!.schemaById(id, signal)
+        const schema = await answer
         this.#report.problem('schema registry', undefined)
         if (schema === undefined) this.#remember(key)
         return schema
@@ -100,5 +106,18 @@ export class SchemaLookup {
   #remember(key: string): void {
     if (this.#unknown.size >= unknownMax) this.#unknown.clear()
     this.#unknown.set(key, performance.now() + unknownMs)
+  }
+}
+
+/** Resolves when the answer is there, whichever it is, with heartbeats meanwhile. */
+async function settled(answer: Promise<unknown>, heartbeat: () => Promise<void>): Promise<void> {
+  const over = new AbortController()
+  const done = answer.then(
+    () => over.abort(),
+    () => over.abort(),
+  )
+  while (!over.signal.aborted) {
+    await Promise.race([done, sleep(beatMs, undefined, { signal: over.signal }).catch(() => undefined)])
+    if (!over.signal.aborted) await heartbeat()
   }
 }

@@ -15,7 +15,8 @@ import {
 import { checkOwner, ownerMark, type StoreMark } from '../kafka/owner.ts'
 import { kafkaFailure } from '../kafka/problem.ts'
 import type { Report } from '../kafka/report.ts'
-import { ownerAssigner } from './kafka-assigner.ts'
+import { monotonicMs } from '../kafka/shared-state.ts'
+import { type Claim, ownerAssigner } from './kafka-assigner.ts'
 import { FetchedQueue } from './kafka-queue.ts'
 import type { SchemaLookup } from './kafka-schemas.ts'
 import { beginnings } from './kafka-start.ts'
@@ -45,6 +46,8 @@ export type KafkaSourceOptions = {
   /** Take the group over from another data directory. */
   readonly claim: boolean
   readonly watermarks: () => Readonly<Record<string, number>>
+  /** Told until when the partitions are surely this process's own (`monotonicMs`), and 0 when they are not. */
+  readonly onLease: (untilMs: number) => void
   readonly schemas: SchemaLookup
   readonly report: Report
 }
@@ -56,7 +59,7 @@ export class KafkaSource implements Stream {
   #begins: RecordBatch[] = []
   #consumer: Consumer | undefined
   #assigned = false
-  /** Until when the group surely counts this member as its own: a session timeout after the last heartbeat. */
+  /** Until when the group surely counts this member as its own: a session timeout after the last heartbeat was sent. */
   #leaseEnd = 0
   /** Counts assignments: what was fetched under an earlier one is forgotten. */
   #generation = 0
@@ -80,7 +83,7 @@ export class KafkaSource implements Stream {
 
   /** Whether all partitions are this process's own now, as far as it can know. */
   get owned(): boolean {
-    return this.#assigned && performance.now() < this.#leaseEnd
+    return this.#assigned && monotonicMs() < this.#leaseEnd
   }
 
   take(recordsMax: number): RecordBatch | undefined {
@@ -132,19 +135,21 @@ export class KafkaSource implements Stream {
     const { kafka, report } = this.#options
     const admin = kafka.admin()
     const over = deferred()
+    const ended = new AbortController()
     try {
       await admin.connect()
       const topics = await this.#prepare(admin)
-      const consumer = await this.#join(topics, over.reject)
-      this.#consumer = consumer
+      await this.#join(topics, over.reject)
       const mirror = setInterval(() => void this.#mirror(), mirrorMs)
       try {
-        await Promise.race([over.promise, this.#changesOf(admin, topics, signal)])
+        const whileJoined = AbortSignal.any([signal, ended.signal])
+        await Promise.race([over.promise, this.#changesOf(admin, topics, whileJoined)])
       } finally {
         clearInterval(mirror)
         if (this.owned) await this.#mirror()
       }
     } finally {
+      ended.abort()
       this.#lose()
       const consumer = this.#consumer
       this.#consumer = undefined
@@ -159,7 +164,7 @@ export class KafkaSource implements Stream {
     const { topics, missing } = selectTopics(selection, await admin.listTopics(), this.#options)
     if (missing.length > 0)
       throw new TransientError(
-        `there is no topic ${missing.join(', ')}: make it with \`kindred topics create\`, or correct KINDRED_KAFKA_TOPICS`,
+        `there is no topic ${missing.join(', ')}, or no right to see it: make it with \`kindred topics create\`, grant DESCRIBE on it, or correct KINDRED_KAFKA_TOPICS`,
       )
     if (topics.length === 0) throw new TransientError('no topic fits the pattern of KINDRED_KAFKA_TOPICS')
     await checkOwner(admin, { group, topics, mark, claim })
@@ -172,8 +177,8 @@ export class KafkaSource implements Stream {
     return topics
   }
 
-  async #join(topics: readonly string[], fail: (error: unknown) => void): Promise<Consumer> {
-    const { kafka, group, sessionMs, refreshMs, mark, report } = this.#options
+  async #join(topics: readonly string[], fail: (error: unknown) => void): Promise<void> {
+    const { kafka, group, sessionMs, refreshMs, report } = this.#options
     const consumer = kafka.consumer({
       groupId: group,
       sessionTimeout: sessionMs,
@@ -182,17 +187,23 @@ export class KafkaSource implements Stream {
       metadataMaxAge: refreshMs,
       allowAutoTopicCreation: false,
       retry: { initialRetryTime: 100, retries: 3, restartOnFailure: async () => false },
-      partitionAssigners: [ownerAssigner(() => ({ store: mark.store, held: this.#assigned }))],
+      partitionAssigners: [ownerAssigner(() => this.#claim())],
     })
+    this.#consumer = consumer
     const { events } = consumer
+    /** When it was sent what the group answered last. */
+    let answeredTo = 0
     consumer.on(events.GROUP_JOIN, ({ payload }) => {
       try {
-        this.#assign(consumer, payload.memberAssignment)
+        this.#assign(consumer, { assignment: payload.memberAssignment, answeredTo })
       } catch (error) {
         fail(error)
       }
     })
-    consumer.on(events.HEARTBEAT, () => this.#extendLease())
+    consumer.on(events.REQUEST, ({ payload }) => {
+      if (payload.apiName === 'Heartbeat' || payload.apiName === 'SyncGroup') answeredTo = payload.sentAt
+    })
+    consumer.on(events.HEARTBEAT, () => this.#extendLease(answeredTo))
     consumer.on(events.REBALANCING, () => this.#lose())
     consumer.on(events.CRASH, ({ payload }) => fail(payload.error))
     consumer.on(events.STOP, () => this.#lose())
@@ -207,11 +218,23 @@ export class KafkaSource implements Stream {
       eachBatch: (payload) => this.#fetched(payload),
     })
     report.debug(`joined group ${group}`)
-    return consumer
+  }
+
+  /** Asked at every join: what was assigned before is no longer this member's, but it is the one to have it again. */
+  #claim(): Claim {
+    const held = monotonicMs() < this.#leaseEnd
+    this.#lose()
+    return { store: this.#options.mark.store, held }
   }
 
   /** An assignment: everything fetched before is forgotten, and every partition is read from where the store stands. */
-  #assign(consumer: Consumer, assignment: Readonly<Record<string, readonly number[]>>): void {
+  #assign(
+    consumer: Consumer,
+    {
+      assignment,
+      answeredTo,
+    }: { assignment: Readonly<Record<string, readonly number[]>>; answeredTo: number },
+  ): void {
     const { group, watermarks, report } = this.#options
     this.#lose()
     const partitions = Object.entries(assignment).flatMap(([topic, list]) =>
@@ -227,22 +250,27 @@ export class KafkaSource implements Stream {
       const begin = this.#begins.find((batch) => batch.source === source)
       const offset = begin?.next ?? stored[source] ?? 0 // a partition that was just added: from its beginning
       this.#positions.set(source, offset)
+      if (begin === undefined && !this.#onDisk.has(source)) this.#onDisk.set(source, offset)
       consumer.seek({ ...partition, offset: String(offset) })
     }
     this.#assigned = true
-    this.#extendLease()
+    this.#extendLease(answeredTo)
     report.problem('kafka source', undefined)
     report.log('info', 'consuming', { group, partitions: partitions.map(sourceOf) })
   }
 
-  #extendLease(): void {
-    this.#leaseEnd = performance.now() + this.#options.sessionMs
+  /** The group's clock of this member began no earlier than it was sent what the group has just answered. */
+  #extendLease(sentAt: number): void {
+    const age = Math.max(0, Date.now() - sentAt)
+    this.#leaseEnd = Math.max(this.#leaseEnd, monotonicMs() - age + this.#options.sessionMs)
+    if (this.#assigned) this.#options.onLease(this.#leaseEnd)
   }
 
   /** The partitions may be another's now: what was fetched and not applied is forgotten. */
   #lose(): void {
     this.#generation++
     this.#assigned = false
+    this.#options.onLease(0)
     this.#positions.clear()
     this.#mirrored.clear()
     this.#queue.clear()

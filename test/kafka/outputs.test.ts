@@ -14,7 +14,7 @@ import { answersIn, assertSound } from '../support/exports.ts'
 import { type FakeRegistry, startFakeRegistry } from '../support/fake-registry.ts'
 import { sharedKafka, skipKafka } from '../support/kafka.ts'
 import { isReady } from '../support/kafka-serve.ts'
-import { bought, changeOf, type KafkaShop, purchase, withShop } from '../support/kafka-shop.ts'
+import { bought, changeOf, type KafkaShop, purchase, withShop } from '../support/kafka-small-shop.ts'
 import type { ReadMessage } from '../support/kafka-topics.ts'
 import { until } from '../support/wait.ts'
 

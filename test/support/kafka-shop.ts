@@ -1,192 +1,168 @@
-// A small shop on a test's Kafka: a data directory with two labelled users, and topics and a group of its own.
-// Whoever buys first changes from unknown to inferred; who then buys more of the other kind changes primary persona.
-import { writeFileSync } from 'node:fs'
+// A small shop on a test's Kafka: topics and a group of its own by name, so that cases share a broker; and what must hold
+// when all is over.
+import assert from 'node:assert/strict'
 import { join } from 'node:path'
 import type { Message } from 'kafkajs'
-import { decodeChangeAvro } from '../../src/codec/change-avro.ts'
+import { decodeAnswerAvro, decodeChangeAvro } from '../../src/codec/change-avro.ts'
 import type { ChangeEvent } from '../../src/codec/change-event.ts'
-import { wireHeaderBytes } from '../../src/codec/wire-format.ts'
-import type { Settings } from './command.ts'
-import { json, lines, succeed, withDirectory } from './command.ts'
-import { eventOf } from './events.ts'
-import { kafkaSettings, readStore, untilConsumed } from './kafka-serve.ts'
-import {
-  createTopic,
-  deleteTopic,
-  endsOf,
-  produce,
-  type ReadMessage,
-  readTopic,
-  setTopic,
-} from './kafka-topics.ts'
-import { type Server, serve } from './server.ts'
-import { ndjson } from './shop-files.ts'
+import { fold, foldedExport } from './change-fold.ts'
+import { type Outcome, type Settings, withDirectory } from './command.ts'
+import { assertSound, exportsIn } from './exports.ts'
+import { isReady, kafkaSettings, untilConsumed } from './kafka-serve.ts'
+import { createTopic, endsOf, keyedByUser, produce, type ReadMessage, readTopic } from './kafka-topics.ts'
+import { logged, type Server, serve } from './server.ts'
+import { smallShop, writeShop } from './shop-files.ts'
 import { until } from './wait.ts'
 
-/** What the labelled users bought, by persona. */
-export const goods = {
-  Baker: ['flour', 'sugar', 'tin', 'whisk'],
-  Gardener: ['spade', 'rake', 'hose', 'seeds'],
-} as const
+const shop = smallShop({ seed: 7, shoppers: 300 })
+const partitions = 3
 
-export type KafkaShop = {
+export type Place = {
+  readonly name: string
+  /** Where tests set up and look: no authentication. */
   readonly brokers: readonly string[]
+  /** Where `serve` connects. */
+  readonly settings: Settings
   readonly dir: string
   readonly data: string
-  readonly topic: string
-  readonly changesTopic: string
-  readonly personasTopic: string
-  readonly env: Settings
-  serve(more?: Settings): Promise<Server>
-  /** Runs `kindred …args --data …` to its end with 0; its stdout. */
-  succeed(args: readonly string[], more?: Settings): Promise<string>
-  json<T = Record<string, unknown>>(args: readonly string[], more?: Settings): Promise<T>
-  lines<T = Record<string, unknown>>(args: readonly string[], more?: Settings): Promise<T[]>
-  produce(messages: readonly Message[], topic?: string): Promise<void>
-  /** `kindred topics create`: what is not there of its topics. */
-  makeTopics(): Promise<void>
-  /** Changes settings of a topic. */
-  setTopic(topic: string, config: Record<string, string>): Promise<void>
-  deleteTopic(topic: string): Promise<void>
-  /** Everything in the topic is applied, and everything so far is with the sinks that keep a cursor. */
-  consumed(topic?: string): Promise<void>
-  read(topic: string): Promise<ReadMessage[]>
-  /** Waits until the topic of changes has one caused by each of these events; all of it as read then. */
-  changesOf(eventIds: readonly string[]): Promise<ReadMessage[]>
+  readonly orders: string
+  readonly changes: string
+  readonly personas: string
 }
 
-type ShopOptions = {
-  /** Tells its topics and group from those of other cases. */
-  readonly name: string
-  readonly partitions?: number
-  readonly config?: Record<string, string>
-  readonly env?: Settings
-  /** Make the topics of changes, answers and dead letters, as `topics create` does. */
-  readonly outputs?: boolean
-  /** Make the input topic. */
-  readonly input?: boolean
-}
-
-/** Runs `work` with a shop; its directory is removed after. */
-export function withShop(
-  brokers: readonly string[],
-  { name, partitions = 1, config = {}, env: more = {}, outputs = true, input = true }: ShopOptions,
-  work: (shop: KafkaShop) => Promise<void>,
-): Promise<void> {
-  return withDirectory(async (dir) => {
-    const topic = `orders-${name}`
-    const env = kafkaSettings(brokers, {
-      KINDRED_KAFKA_TOPICS: topic,
+export async function withPlace<T>(
+  name: string,
+  { brokers, env = {} }: { brokers: readonly string[]; env?: Settings },
+  work: (place: Place) => Promise<T>,
+): Promise<T> {
+  return withDirectory((dir) => {
+    const topics = { orders: `${name}-orders`, changes: `${name}-changes`, personas: `${name}-personas` }
+    const settings = kafkaSettings(brokers, {
       KINDRED_KAFKA_GROUP: name,
-      KINDRED_KAFKA_CHANGES_TOPIC: `${name}-changes`,
-      KINDRED_KAFKA_PERSONAS_TOPIC: `${name}-personas`,
-      ...more,
+      KINDRED_KAFKA_TOPICS: topics.orders,
+      KINDRED_KAFKA_CHANGES_TOPIC: topics.changes,
+      KINDRED_KAFKA_PERSONAS_TOPIC: topics.personas,
+      ...env,
     })
-    const servers: Server[] = []
-    const shop = shopIn({ dir, brokers, topic, env, servers })
-    if (input) await createTopic(brokers, topic, { partitions, config })
-    await Promise.all([label(dir, shop.data), outputs ? shop.makeTopics() : undefined])
-    try {
-      await work(shop)
-    } finally {
-      await Promise.all(servers.map((server) => server.kill())) // those that a failure has left
-    }
+    return work({ name, brokers, settings, dir, data: join(dir, 'data'), ...topics })
   })
 }
 
-function shopIn({
-  dir,
-  brokers,
-  topic,
-  env,
-  servers,
-}: {
-  dir: string
-  brokers: readonly string[]
-  topic: string
-  env: Settings
-  servers: Server[]
-}): KafkaShop {
-  const data = join(dir, 'data')
-  const inputOf = (more: Settings = {}) => ({ env: { ...env, ...more } })
-  const withData = (args: readonly string[]) => [...args, '--data', data]
-  const changesTopic = env.KINDRED_KAFKA_CHANGES_TOPIC!
-  const read = (name: string) => readTopic(brokers, name)
-  return {
-    brokers,
-    dir,
-    data,
-    topic,
-    changesTopic,
-    personasTopic: env.KINDRED_KAFKA_PERSONAS_TOPIC!,
-    env,
-    async serve(more) {
-      const server = await serve(data, inputOf(more))
-      servers.push(server)
-      return server
-    },
-    succeed: (args, more) => succeed(withData(args), inputOf(more)),
-    json: (args, more) => json(withData(args), inputOf(more)),
-    lines: (args, more) => lines(withData(args), inputOf(more)),
-    produce: (messages, to = topic) => produce(brokers, to, messages),
-    async makeTopics() {
-      await succeed(['topics', 'create', '--partitions', '2'], { env })
-    },
-    setTopic: (name, config) => setTopic(brokers, name, config),
-    deleteTopic: (name) => deleteTopic(brokers, name),
-    consumed: async (from = topic) => untilConsumed(data, from, await endsOf(brokers, from)),
-    read,
-    changesOf: (eventIds) =>
-      until(`${changesTopic} has changes by ${eventIds.join()}`, async () => {
-        const found = await read(changesTopic)
-        const causes = new Set(found.map((message) => changeOf(message).cause.event_id))
-        return eventIds.every((id) => causes.has(id)) && found
-      }),
+/** The topics that are consumed and sent to. */
+export async function makeTopics({ brokers, orders, changes, personas }: Place): Promise<void> {
+  await createTopic(brokers, orders, { partitions })
+  for (const topic of [changes, personas]) await createTopic(brokers, topic, { partitions })
+}
+
+/** The shop's server, on `data` unless another is named; its prototypes are imported once. */
+export function servePlace(
+  { dir, data, settings }: Place,
+  { env = {}, data: other = data }: { env?: Settings; data?: string } = {},
+): Promise<Server> {
+  const { prototypes } = writeShop(dir, { events: [], prototypes: shop.prototypes })
+  return serve(other, { env: { ...settings, ...env }, args: ['--prototypes', prototypes] })
+}
+
+export const shopEvents: number = shop.events.length
+
+/** The shop's events from `from` to `to`, as messages. */
+export function shopMessages(from: number, to = shopEvents): Message[] {
+  return keyedByUser(shop.events.slice(from, to))
+}
+
+/** The same as objects, for POST /v1/events. */
+export function shopPosts(from: number, to: number): object[] {
+  return shop.events.slice(from, to).map((line) => JSON.parse(line) as object)
+}
+
+export function order({ brokers, orders }: Place, messages: readonly Message[]): Promise<void> {
+  return produce(brokers, orders, messages)
+}
+
+/** Everything is consumed, and the server is ready. */
+export async function untilMended(place: Place, server: Server): Promise<void> {
+  await until('the server is ready', () => isReady(server)).catch(saidBy(server))
+  await untilConsumed(place.data, place.orders, await endsOf(place.brokers, place.orders)).catch(
+    saidBy(server),
+  )
+}
+
+/** /readyz says 503 with this in its detail. */
+export async function untilNotReady(server: Server, why: RegExp): Promise<void> {
+  let said = ''
+  await until(`/readyz says ${why}`, async () => {
+    const { status, body } = await server.get('/readyz')
+    said = JSON.stringify(body)
+    return status === 503 && why.test(said)
+  }).catch((error: unknown) => {
+    throw new Error(`/readyz says ${said}; the log:\n${server.stderr()}`, { cause: error })
+  })
+}
+
+/** Warnings that it logged. */
+export function warnings({ stderr }: { stderr: () => string }): string[] {
+  return logged(stderr())
+    .filter(({ level }) => Number(level) >= 40)
+    .map(({ msg }) => String(msg))
+}
+
+/** Ends it as an operator would, and asserts that it ended well. */
+export async function stopWell(server: Server): Promise<Outcome> {
+  const outcome = await server.stop()
+  assert.equal(outcome.code, 0, outcome.stderr)
+  return outcome
+}
+
+/** After the end: the state is sound, and change events have no repeat and no hole, and are the exported answers. */
+export async function assertExact(place: Place): Promise<ReadMessage[]> {
+  await assertSound(place.data)
+  const messages = await readTopic(place.brokers, place.changes)
+  const ids = new Set<string>()
+  const changes = messages.map(({ key, value }) => {
+    const change = isAvro(value!) ? decodeChangeAvro(value!.subarray(5)) : jsonOf<ChangeEvent>(value!)
+    assert.ok(!ids.has(change.event_id), `${change.event_id} comes twice`)
+    ids.add(change.event_id)
+    assert.equal(key, change.user_id)
+    return JSON.stringify(change)
+  })
+  const { users, counters } = await exportsIn(place.data)
+  assert.ok(changes.length > 0, 'something changed')
+  assert.equal(changes.length, counters.changes, 'every change was delivered')
+  assert.deepEqual(fold(changes), foldedExport(users.join('\n')))
+  await assertAnswers(place, users)
+  return messages
+}
+
+/** The compacted topic's last word on each user is the exported answer's. */
+async function assertAnswers({ brokers, personas }: Place, users: readonly string[]): Promise<void> {
+  const last = new Map((await readTopic(brokers, personas)).map(({ key, value }) => [key, value]))
+  const told = new Map(
+    [...last].map(([user, value]) => [
+      user,
+      (isAvro(value!) ? decodeAnswerAvro(value!.subarray(5)) : jsonOf<{ primary: string | null }>(value!))
+        .primary,
+    ]),
+  )
+  for (const line of users) {
+    const { user_id, version, primary } = JSON.parse(line) as {
+      user_id: string
+      version: number
+      primary: string | null
+    }
+    if (version > 0) assert.equal(told.get(user_id), primary, `answer of ${user_id}`)
   }
 }
 
-/** The change event of a message, in JSON or in wire format. */
-export function changeOf({ value }: ReadMessage): ChangeEvent {
-  if (value![0] === 0) return decodeChangeAvro(value!.subarray(wireHeaderBytes))
-  return JSON.parse(value!.toString('utf8')) as ChangeEvent
+function isAvro(value: Buffer): boolean {
+  return value[0] === 0
 }
 
-/** Two labelled users and what they bought, before anything comes from Kafka. */
-async function label(dir: string, data: string): Promise<void> {
-  const files = { events: join(dir, 'labelled.ndjson'), prototypes: join(dir, 'prototypes.ndjson') }
-  const personas = Object.entries(goods)
-  writeFileSync(
-    files.events,
-    ndjson(
-      personas.flatMap(([persona, products]) =>
-        products.map((product) => purchase(`a ${persona}`, product, `${persona}-${product}`)),
-      ),
-    ),
-  )
-  writeFileSync(
-    files.prototypes,
-    ndjson(personas.map(([persona]) => JSON.stringify({ user_id: `a ${persona}`, personas: [persona] }))),
-  )
-  await succeed(['replay', files.events, '--data', data, '--prototypes', files.prototypes])
+function jsonOf<T>(value: Buffer): T {
+  return JSON.parse(value.toString('utf8')) as T
 }
 
-/** One purchase as a line of JSON. */
-export function purchase(user: string, product: string, eventId = `${user}-${product}`): string {
-  return JSON.stringify(eventOf({ event_id: eventId, user_id: user, product_id: product }))
-}
-
-/** The same as a message, keyed by the user. */
-export function bought(user: string, product: string, more: Partial<Message> = {}): Message {
-  return { key: user, value: purchase(user, product), ...more }
-}
-
-/** User and product of every edge. */
-export async function edgesIn(data: string): Promise<Set<string>> {
-  return readStore(data, (store) => {
-    const edges = new Set<string>()
-    for (const user of store.users())
-      for (const { product } of store.edgesOf(user))
-        edges.add(`${store.user(user)!.userId} ${store.product(product)!.productId}`)
-    return edges
-  })
+function saidBy({ stderr }: Server): (error: unknown) => never {
+  return (error) => {
+    throw new Error(`the server said:\n${stderr()}`, { cause: error })
+  }
 }

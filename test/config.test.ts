@@ -5,6 +5,13 @@ import { configFrom, settings, variableOf } from '../src/config.ts'
 import { leastDelta } from '../src/core/vector.ts'
 import { UsageError } from '../src/errors.ts'
 
+/** Settings that are any text: what uses them says what is wrong with it. */
+const texts = new Set(
+  `host kafkaBrokers kafkaTopics kafkaGroup kafkaMapping kafkaSchemaFile kafkaRegistry kafkaRegistryUser
+  kafkaRegistryPassword kafkaChangesTopic kafkaPersonasTopic kafkaDeadLetterSuffix kafkaTlsCa kafkaTlsCert kafkaTlsKey
+  kafkaUser kafkaPassword kafkaOauthUrl kafkaOauthClient kafkaOauthSecret kafkaOauthScope`.split(/\s+/),
+)
+
 describe('the configuration', () => {
   it('takes every setting from its variable, and refuses what is none', () => {
     assert.equal(configFrom({}).delta, 0.02)
@@ -12,9 +19,9 @@ describe('the configuration', () => {
     assert.equal(configFrom({ KINDRED_DELTA: '0.1' }, { delta: 0.2 }).delta, 0.2)
     assert.throws(() => configFrom({ KINDRED_DELTAS: '1' }), /^UsageError: KINDRED_DELTAS is not a setting/)
     for (const name of Object.keys(settings)) {
-      const [variable, value] = [variableOf(name), name === 'host' ? '' : 'no value']
-      if (value !== '')
-        assert.throws(() => configFrom({ [variable]: value }), new RegExp(`^UsageError: ${variable}: `))
+      if (texts.has(name)) continue
+      const variable = variableOf(name)
+      assert.throws(() => configFrom({ [variable]: 'no value' }), new RegExp(`^UsageError: ${variable}: `))
     }
   })
 

@@ -11,7 +11,7 @@ type KafkaFailure = Error & {
 
 const advice: Readonly<Record<string, string>> = {
   TOPIC_AUTHORIZATION_FAILED:
-    'Kafka denies access to a topic: grant READ on the topics consumed and WRITE on those sent to',
+    'Kafka denies access to a topic: grant READ on the topics consumed, and READ and WRITE on those sent to',
   GROUP_AUTHORIZATION_FAILED:
     'Kafka denies access to the consumer group: grant READ on the group and its register',
   CLUSTER_AUTHORIZATION_FAILED:
@@ -58,6 +58,12 @@ export function kafkaFailure(error: unknown, doing: string): TransientError | Fa
   if (root.type === 'INCONSISTENT_GROUP_PROTOCOL')
     return new FatalError(
       `${doing}: the consumer group is used by another application: name another with KINDRED_KAFKA_GROUP`,
+      { cause: error },
+    )
+  // kafkajs keeps each broker's reason to itself here
+  if (root.name === 'KafkaJSGroupCoordinatorNotFound')
+    return new TransientError(
+      `${doing}: no broker names a coordinator: grant READ on the groups, and DESCRIBE and WRITE on the transactional ids, that begin with the group's name; or wait until a broker has started`,
       { cause: error },
     )
   if (root.name === 'KafkaJSSASLAuthenticationError')

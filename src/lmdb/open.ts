@@ -3,12 +3,16 @@ import { existsSync, mkdirSync, statfsSync } from 'node:fs'
 import { join } from 'node:path'
 import { type Database, open, type RootDatabase } from 'lmdb'
 import { FatalError, messageOf } from '../errors.ts'
+import { Turns } from './turns.ts'
 
 /** With less room than this a new environment cannot be made, and its lock file's mapping would end the process. */
 const freeBytesMin = 1 << 20
 /** What LMDB's errors are told apart by: errno of the write that failed, or its own code. */
 const errno = { EIO: 5, ENOSPC: 28, EROFS: 30 } as const
 const mapFull = -30792
+
+/** The turns of the environments that are open in this thread. */
+const turnsOf = new WeakMap<RootDatabase, Turns>()
 
 /** Opens an LMDB environment in a directory of its own; errors say which directory and what to do. */
 export function openLmdb({
@@ -29,7 +33,7 @@ export function openLmdb({
       mkdirSync(path, { recursive: true })
       if (freeBytes(path) < freeBytesMin) throw diskFull(path)
     }
-    return open({ path, maxDbs: 32, mapSize: mapSizeBytes, readOnly, noSubdir: false, encoding: 'binary' })
+    return openInTurn(path, { mapSizeBytes, readOnly })
   } catch (error) {
     if (error instanceof FatalError) throw error
     const failure = writeFailure(error, path)
@@ -38,6 +42,35 @@ export function openLmdb({
       `cannot open ${path}: ${messageOf(error)}; check that it exists, is writable and is not full`,
     )
   }
+}
+
+function openInTurn(
+  path: string,
+  { mapSizeBytes, readOnly }: { mapSizeBytes: number; readOnly: boolean },
+): RootDatabase {
+  const turns = new Turns(path, readOnly)
+  try {
+    const env = turns.take(() =>
+      open({ path, maxDbs: 32, mapSize: mapSizeBytes, readOnly, noSubdir: false, encoding: 'binary' }),
+    )
+    turnsOf.set(env, turns)
+    return env
+  } catch (error) {
+    turns.close()
+    throw error
+  }
+}
+
+/** One transaction, on disk when it returns: what `change` throws undoes it. */
+export function transact<T>(env: RootDatabase, change: () => T): T {
+  return turnsOf.get(env)!.take(() => env.transactionSync(change))
+}
+
+/** Closes an environment that this thread has opened. */
+export async function closeLmdb(env: RootDatabase): Promise<void> {
+  await env.close()
+  turnsOf.get(env)?.close()
+  turnsOf.delete(env)
 }
 
 /** What a failed write means: FatalError for a full disk or map or a read-only disk, saying what to do; else the error itself. */
@@ -102,10 +135,15 @@ const textKeys = {
 
 /** A table with whole-number keys below 2⁵³ and binary values. */
 export function openNumbered(env: RootDatabase, name: string): Database<Buffer, number> {
-  return env.openDB({ name, encoding: 'binary', keyEncoder: numberKeys } as never)
+  return openTable(env, { name, keyEncoder: numberKeys }) as Database<Buffer, number>
 }
 
 /** A table with text keys (raw UTF-8) and binary values. */
 export function openNamed(env: RootDatabase, name: string): Database<Buffer, string> {
-  return env.openDB({ name, encoding: 'binary', keyEncoder: textKeys } as never)
+  return openTable(env, { name, keyEncoder: textKeys }) as Database<Buffer, string>
+}
+
+/** A table that is not there yet is made, which is a commit. */
+function openTable(env: RootDatabase, options: { name: string; keyEncoder: object }): Database {
+  return turnsOf.get(env)!.take(() => env.openDB({ ...options, encoding: 'binary' } as never))
 }

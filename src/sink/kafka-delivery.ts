@@ -122,10 +122,10 @@ export class TransactionalDelivery implements Delivery {
   /** InitProducerId: ends what an earlier producer of this lane left open, and shuts it out. */
   async #fence({ id }: Lane): Promise<void> {
     if (this.#producers.has(id)) return
+    // `idempotent` would ask for a producer id outside transactions, too, and for the right to one; within them all is
     const producer = this.#options.kafka.producer({
       transactionalId: id,
       transactionTimeout: transactionMs,
-      idempotent: true,
       maxInFlightRequests: 1,
       allowAutoTopicCreation: false,
       createPartitioner: Partitioners.DefaultPartitioner,

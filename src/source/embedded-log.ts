@@ -3,7 +3,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Database, RootDatabase } from 'lmdb'
 import type { ControlRecord } from '../core/event.ts'
-import { mapUseOf, writeFailure } from '../lmdb/open.ts'
+import { closeLmdb, mapUseOf, transact, writeFailure } from '../lmdb/open.ts'
 import {
   type BlockInput,
   blockCount,
@@ -168,14 +168,14 @@ export class EmbeddedLog implements Source {
   /** One transaction; a full disk is said as such. */
   #write<T>(change: () => T): T {
     try {
-      return this.#tables.env.transactionSync(change)
+      return transact(this.#tables.env, change)
     } catch (error) {
       throw writeFailure(error, this.#tables.path)
     }
   }
 
   async close(): Promise<void> {
-    await this.#tables.env.close()
+    await closeLmdb(this.#tables.env)
   }
 
   /** Makes the block that holds `offset` current; false when there is none. */

@@ -253,20 +253,23 @@ async function grantInTurn(place: Place, server: Server): Promise<void> {
   await topic(orders, Operation.DESCRIBE)
   await untilNotReady(
     server,
-    /kafka source: consuming: Kafka denies access to the consumer group: grant READ/,
+    /kafka source: consuming: no broker names a coordinator: grant READ on the groups/,
   )
   await assertAnswers(server)
   await grant(place, { type: Resource.GROUP, name, operations: [Operation.READ] })
   await untilNotReady(server, /kafka source: consuming: Kafka denies access to a topic: grant READ/)
   await topic(orders, Operation.READ)
-  await untilNotReady(server, /rights-changes: sending: Kafka denies transactions: grant WRITE and DESCRIBE/)
+  await untilNotReady(
+    server,
+    /rights-changes: sending: .*grant.* DESCRIBE and WRITE on the transactional ids/,
+  )
   await grant(place, {
     type: Resource.TRANSACTIONAL_ID,
     name,
     operations: [Operation.WRITE, Operation.DESCRIBE],
   })
   await untilNotReady(server, /rights-changes: sending: Kafka denies access to a topic: .*WRITE/)
-  for (const sent of [changes, personas]) await topic(sent, Operation.WRITE)
+  for (const sent of [changes, personas]) await topic(sent, Operation.READ, Operation.WRITE)
 }
 
 /** Rights on everything whose name begins with `name`. */

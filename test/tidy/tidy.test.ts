@@ -154,6 +154,14 @@ describe('tidy', () => {
         assert.doesNotMatch(text, /^import (?!type )[^\n]*from 'kafkajs'/m, path)
   })
 
+  it('LMDB is opened and committed to in turn', () => {
+    for (const { path, text } of all)
+      if (path.startsWith('src/') && !path.startsWith('src/lmdb/')) {
+        assert.doesNotMatch(text, /^import (?!type )[^\n]*from 'lmdb'/m, path)
+        assert.doesNotMatch(text, /transactionSync/, path)
+      }
+  })
+
   it('nothing is skipped, focused or left for later', () => {
     const marks = new RegExp(
       [`T${'ODO'}`, `F${'IXME'}`, `@ts-${'ignore'}`, `as ${'any'}\\b`, `\\.${'only'}\\(`].join('|'),

@@ -1,6 +1,6 @@
 // The thread that commits: takes the changes of one transaction after another and answers each once it is on disk.
 import { parentPort, workerData } from 'node:worker_threads'
-import { openLmdb } from '../../lmdb/open.ts'
+import { closeLmdb, openLmdb, transact } from '../../lmdb/open.ts'
 import {
   applyChanges,
   type CommitReply,
@@ -19,11 +19,11 @@ function reply(message: CommitReply): void {
 parentPort!.on('message', async (message: PackedChanges | 'close') => {
   if (message === 'close') {
     parentPort!.close()
-    await env.close()
+    await closeLmdb(env)
     return
   }
   try {
-    env.transactionSync(() => applyChanges(env, tables, unpack(message)))
+    transact(env, () => applyChanges(env, tables, unpack(message)))
     reply({ kind: 'committed' })
   } catch (error) {
     const { message: text, code } = error as Error & { code?: unknown }

@@ -4,7 +4,7 @@ import { once } from 'node:events'
 import { Worker } from 'node:worker_threads'
 import type { Database, RootDatabase } from 'lmdb'
 import { unreachable } from '../../core/assert.ts'
-import { openNamed, openNumbered, writeFailure } from '../../lmdb/open.ts'
+import { openNamed, openNumbered, transact, writeFailure } from '../../lmdb/open.ts'
 import type { Key, TableChanges } from './table.ts'
 
 /** The thread's short-lived memory: a transaction at a time. */
@@ -26,7 +26,7 @@ export function commitHere(env: RootDatabase, path: string): Committer {
   return {
     commit(changes) {
       try {
-        env.transactionSync(() => applyChanges(env, tables, changes))
+        transact(env, () => applyChanges(env, tables, changes))
         return undefined
       } catch (error) {
         throw writeFailure(error, path)

@@ -1,7 +1,7 @@
 // LMDB adapter of the store: a batch changes rows in memory; at its end they are written once, in key order, in one
 // transaction.
 import { assert } from '../../core/assert.ts'
-import { mapUseOf } from '../../lmdb/open.ts'
+import { closeLmdb, mapUseOf } from '../../lmdb/open.ts'
 import { type Counters, emptyCounters, type Store, type StoreWriter } from '../port.ts'
 import { type Committer, commitHere, commitInThread } from './commit.ts'
 import { edgeTables } from './edge-tables.ts'
@@ -136,7 +136,7 @@ export function openLmdbStore(options: LmdbStoreOptions): LmdbStore {
     async close() {
       await lastCommit
       await committer?.close()
-      await env.close()
+      await closeLmdb(env)
     },
     commitsInThread: () => committer?.inThread() === true,
     async backup(path) {

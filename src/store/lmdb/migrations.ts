@@ -2,7 +2,7 @@
 
 import type { RootDatabase } from 'lmdb'
 import { FatalError } from '../../errors.ts'
-import { openLmdb, openNamed } from '../../lmdb/open.ts'
+import { closeLmdb, openLmdb, openNamed, transact } from '../../lmdb/open.ts'
 import { schemaVersion } from './layout.ts'
 import { migrate1 } from './migrate-1.ts'
 import { migrate2 } from './migrate-2.ts'
@@ -36,7 +36,7 @@ export async function migrate(
       const step = steps.get(at)
       if (step === undefined)
         throw new FatalError(`no migration from schema ${at}: replay the events into a new directory`)
-      env.transactionSync(() => {
+      transact(env, () => {
         step(env)
         meta.put('schema', Buffer.from(JSON.stringify(at + 1)))
       })
@@ -44,6 +44,6 @@ export async function migrate(
     await env.flushed
     return { from, to: target }
   } finally {
-    await env.close()
+    await closeLmdb(env)
   }
 }

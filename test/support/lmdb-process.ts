@@ -1,0 +1,34 @@
+// Run as a process on an LMDB environment. `commit`: a row after another until it is told to stop, then tells how many;
+// `open N`: opens it N times, as readers do, on a busy machine.
+import { Worker } from 'node:worker_threads'
+import { closeLmdb, openLmdb, openNumbered, transact } from '../../src/lmdb/open.ts'
+
+const [, , path, role, times] = process.argv
+const options = { path: path!, mapSizeBytes: 1 << 30 }
+
+async function open(): Promise<void> {
+  // a thread that maps memory all the time, so that mapping the environment takes its time, too
+  const busy = new Worker('for (;;) Buffer.alloc(1 << 22)', { eval: true })
+  for (let i = 0; i < Number(times); i++) await closeLmdb(openLmdb({ ...options, readOnly: true }))
+  await busy.terminate()
+}
+
+async function commit(): Promise<void> {
+  const env = openLmdb(options)
+  const rows = openNumbered(env, 'rows')
+  let stopped = false
+  process.once('message', () => (stopped = true))
+  process.send!('committing')
+  let count = 0
+  for (; !stopped; count++) {
+    transact(env, () => {
+      rows.put(count, Buffer.alloc(1))
+    })
+    await new Promise(setImmediate)
+  }
+  await closeLmdb(env)
+  process.send!(count)
+  process.disconnect()
+}
+
+await (role === 'open' ? open() : commit())

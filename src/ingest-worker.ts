@@ -33,6 +33,8 @@ export type WorkerMessage =
       readonly fields: Readonly<Record<string, unknown>>
     }
   | { readonly kind: 'failed'; readonly error: string }
+  /** Asked to stop, it has: everything is closed. */
+  | { readonly kind: 'ended' }
 
 const beatMs = 1000
 /** How long an end may take to apply what was accepted. */
@@ -112,10 +114,6 @@ function send(message: WorkerMessage): void {
 }
 
 ingest(workerData as WorkerInput).then(
-  () => parentPort!.close(),
-  (error: unknown) => {
-    send({ kind: 'failed', error: messageOf(error) })
-    process.exitCode = 1
-    parentPort!.close()
-  },
+  () => send({ kind: 'ended' }),
+  (error: unknown) => send({ kind: 'failed', error: messageOf(error) }),
 )

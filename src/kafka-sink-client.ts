@@ -1,6 +1,5 @@
 // The sinks to Kafka as the ingest thread sees them: rows go to a thread of their own, which encodes and sends them, so
 // that sending takes no time from applying.
-import { once } from 'node:events'
 import { Worker } from 'node:worker_threads'
 import { unreachable } from './core/assert.ts'
 import { FatalError, messageOf } from './errors.ts'
@@ -30,7 +29,6 @@ export class SinkThread {
   readonly #state: SharedState
   readonly #ends: SinkThreadOptions['ends']
   readonly #worker: Worker
-  readonly #exited: Promise<unknown>
   readonly #pending = new Map<number, Pending>()
   #calls = 0
   #open = 0
@@ -45,10 +43,7 @@ export class SinkThread {
     this.#worker = new Worker(new URL('./kafka-sink-thread.js', import.meta.url), { workerData: input })
     this.#worker.on('message', (reply: SinkThreadReply) => this.#hear(reply, report))
     this.#worker.once('error', (error) => this.#fail(error))
-    this.#exited = once(this.#worker, 'exit').then(
-      () => this.#fail(new FatalError('the thread that sends to Kafka has ended')),
-      (error: unknown) => this.#fail(error),
-    )
+    this.#worker.once('exit', () => this.#fail(new FatalError('the thread that sends to Kafka has ended')))
   }
 
   changes(name: string): Sink {
@@ -79,8 +74,8 @@ export class SinkThread {
         if (this.#failure === undefined)
           at.next = await this.#call({ kind: 'close', to }).catch(() => at.next)
         if (--this.#open > 0) return
-        this.#worker.postMessage('end')
-        await this.#exited
+        // kafkajs may try again, for a while, what it was closed in the middle of
+        await this.#worker.terminate()
       },
     }
     return Object.defineProperty(taker, 'next', { get: () => at.next, enumerable: true }) as typeof taker & {

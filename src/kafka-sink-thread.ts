@@ -72,8 +72,7 @@ function plain(fields: Fields): Fields {
   return JSON.parse(JSON.stringify(fields)) as Fields
 }
 
-parentPort!.on('message', (request: SinkThreadRequest | 'end') => {
-  if (request === 'end') return parentPort!.close()
+parentPort!.on('message', (request: SinkThreadRequest) => {
   const { call } = request
   answer(request).then(
     (next) => reply({ kind: 'done', call, next }),

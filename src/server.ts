@@ -89,6 +89,7 @@ async function startIngest(input: WorkerInput, logger: FastifyBaseLogger | undef
   let heard = performance.now()
   let failure: Error | undefined
   let stopping = false
+  let ended = false
   let waiting: string | undefined
   let broken: string | undefined
   const exited = new Promise<void>((resolve) => worker.once('exit', () => resolve()))
@@ -101,7 +102,11 @@ async function startIngest(input: WorkerInput, logger: FastifyBaseLogger | undef
     worker.on('message', (message: WorkerMessage) => {
       switch (message.kind) {
         case 'failed':
-          return fail(new FatalError(message.error))
+          fail(new FatalError(message.error))
+          return void worker.terminate()
+        case 'ended':
+          ended = true
+          return void worker.terminate() // kafkajs may try again, for a while, what it was closed in the middle of
         case 'log':
           return logger?.[message.level](message.fields, message.message)
         case 'standby':
@@ -119,7 +124,8 @@ async function startIngest(input: WorkerInput, logger: FastifyBaseLogger | undef
       }
     })
     worker.once('exit', (code) => {
-      if (code !== 0 || !stopping) fail(new FatalError(`ingest ended by itself with code ${code}`))
+      if ((code !== 0 && !ended) || !stopping)
+        fail(new FatalError(`ingest ended by itself with code ${code}`))
     })
   })
   const ready = new Promise<void>((resolve) => {

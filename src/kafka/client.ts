@@ -134,8 +134,8 @@ export async function withAdmin<T>(
   work: (admin: ReturnType<Client['admin']>) => Promise<T>,
 ): Promise<T> {
   const admin = kafka.admin()
-  await admin.connect()
   try {
+    await admin.connect()
     return await work(admin)
   } finally {
     await admin.disconnect()

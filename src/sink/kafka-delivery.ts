@@ -2,6 +2,7 @@
 // in the same transaction as the messages; or, for clusters that forbid transactions, by one plain producer.
 import type { CompressionTypes, Kafka, Producer, TopicMessages } from 'kafkajs'
 import { FatalError, messageOf, TransientError } from '../errors.ts'
+import { withAdmin } from '../kafka/client.ts'
 import { Partitioners } from '../kafka/kafkajs.ts'
 import { registerGroupOf } from '../kafka/names.ts'
 import { ownedByOther, ownerMark, ownerOfOffset, type StoreMark } from '../kafka/owner.ts'
@@ -139,27 +140,23 @@ export class TransactionalDelivery implements Delivery {
 
   /** What is registered; claimed registers of others begin anew, at 0, so that nobody is refused for them again. */
   async #registered(lanes: readonly Lane[]): Promise<Map<string, number>> {
-    const { kafka, group } = this.#options
-    const admin = kafka.admin()
-    await admin.connect()
-    try {
-      const topics = [...new Set(lanes.map(({ registerTopic }) => registerTopic))]
-      const offsets = await admin.fetchOffsets({ groupId: registerGroupOf(group), topics })
-      const registered = new Map<string, number>()
-      for (const lane of lanes) {
-        const found = offsets
-          .find(({ topic }) => topic === lane.registerTopic)
-          ?.partitions.find(({ partition }) => partition === lane.registerPartition)
-        if (found === undefined || Number(found.offset) < 0) continue
-        const refusal = this.#refusalOf(lane, found)
-        if (refusal !== undefined && !this.#options.claim) throw refusal
-        if (refusal !== undefined) await this.send(lane, [], 0, () => true)
-        registered.set(lane.id, refusal === undefined ? Number(found.offset) : 0)
-      }
-      return registered
-    } finally {
-      await admin.disconnect()
+    const { kafka, group, claim } = this.#options
+    const topics = [...new Set(lanes.map(({ registerTopic }) => registerTopic))]
+    const offsets = await withAdmin(kafka, (admin) =>
+      admin.fetchOffsets({ groupId: registerGroupOf(group), topics }),
+    )
+    const registered = new Map<string, number>()
+    for (const lane of lanes) {
+      const found = offsets
+        .find(({ topic }) => topic === lane.registerTopic)
+        ?.partitions.find(({ partition }) => partition === lane.registerPartition)
+      if (found === undefined || Number(found.offset) < 0) continue
+      const refusal = this.#refusalOf(lane, found)
+      if (refusal !== undefined && !claim) throw refusal
+      if (refusal !== undefined) await this.send(lane, [], 0, () => true)
+      registered.set(lane.id, refusal === undefined ? Number(found.offset) : 0)
     }
+    return registered
   }
 
   /** Why a register cannot be this directory's: another's, or a newer copy's. */

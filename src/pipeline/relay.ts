@@ -16,6 +16,8 @@ type Line = {
   readonly endOf: (ends: Ends) => number
   readonly hand: (end: number) => Promise<boolean>
   end: number
+  /** Below this number there are no rows any more that the sink has not taken. */
+  passed: number
   running: Promise<void> | undefined
 }
 
@@ -37,7 +39,7 @@ export class Relay {
 
   /** Rows that are on disk and that the sink furthest behind has not taken. */
   get behind(): number {
-    return Math.max(0, ...this.#lines.map(({ sink, end }) => end - sink.next))
+    return Math.max(0, ...this.#lines.map((line) => line.end - reached(line)))
   }
 
   /** What lies below these numbers is on disk: it goes out from now on. Throws what a sink failed with. */
@@ -45,7 +47,7 @@ export class Relay {
     this.check()
     for (const line of this.#lines) {
       line.end = Math.max(line.end, line.endOf(ends))
-      if (line.running !== undefined || line.sink.next >= line.end) continue
+      if (line.running !== undefined || reached(line) >= line.end) continue
       line.running = this.#run(line).finally(() => {
         line.running = undefined
         this.#wake()
@@ -79,17 +81,22 @@ export class Relay {
 
   async #run(line: Line): Promise<void> {
     try {
-      while (line.sink.next < line.end) {
+      while (reached(line) < line.end) {
         const { next } = line.sink
-        if (!(await line.hand(line.end))) return
+        const { end } = line
+        if (!(await line.hand(end))) line.passed = end // what there was is gone: erased, or replayed
         this.#wake()
-        if (line.sink.next === next) return // it is being closed
+        if (line.passed < end && line.sink.next === next) return // it is being closed
       }
     } catch (error) {
       this.#failure ??= { error }
       this.#failed.abort()
     }
   }
+}
+
+function reached({ sink, passed }: Line): number {
+  return Math.max(sink.next, passed)
 }
 
 function changeLine(store: StoreReader, sink: Sink): Line {
@@ -102,6 +109,7 @@ function changeLine(store: StoreReader, sink: Sink): Line {
       return rows.length > 0
     },
     end: 0,
+    passed: 0,
     running: undefined,
   }
 }
@@ -129,6 +137,7 @@ function deadLetterLine(store: StoreReader, sink: DeadLetterSink): Line {
       return records.length > 0
     },
     end: 0,
+    passed: 0,
     running: undefined,
   }
 }

@@ -1,7 +1,9 @@
 // One run of the ingest benchmark's pipeline, in a process of its own; what it measured goes to the parent.
+import { join } from 'node:path'
 import { importOf } from '../../src/codec/prototypes.ts'
 import { configFrom } from '../../src/config.ts'
 import { openProfiler } from '../../src/profiler.ts'
+import { openChangeFile } from '../../src/sink/change-file.ts'
 import type { EncodedBlock } from '../../src/source/log-block.ts'
 import { resultHash } from './result-hash.ts'
 import { anonymousMb, eventSequence, inTemporary, type Sequence } from './shared.ts'
@@ -19,9 +21,16 @@ export type PipelineRun = {
   readonly hash: string
 }
 
-/** The pipeline as `replay` runs it, from the file's first byte to the last commit on disk. */
+/** The pipeline as `replay` runs it, from the file's first byte to the last commit on disk; with `--emit` as `replay --changes`. */
 async function runPipeline(sequence: Sequence, dir: string): Promise<PipelineRun> {
-  await using profiler = openProfiler({ dir, config: configFrom({}), role: 'bench', commitInThread: true })
+  const emits = process.argv.includes('--emit')
+  await using profiler = openProfiler({
+    dir,
+    config: configFrom({}),
+    role: 'bench',
+    commitInThread: true,
+    sinks: (store) => (emits ? [openChangeFile(join(dir, 'changes.ndjson'), store)] : []),
+  })
   const { store, log, consumer } = profiler
   log.appendControl({ kind: 'import', set: importOf(sequence.labels) })
   await consumer.drain()

@@ -1,6 +1,6 @@
 // Kafka: events a second from a topic through the pipeline to committed change events on another, over kafkajs reading the
-// same topic and doing nothing, and over the embedded replay of the same events, in turns; then the time from producing an
-// event to its change being readable for readers of committed records, at a steady rate.
+// same topic and doing nothing, and over the embedded replay of the same events to a change file, in turns; then the time
+// from producing an event to its change being readable for readers of committed records, at a steady rate.
 import { fork, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { join } from 'node:path'
@@ -79,7 +79,7 @@ async function measureThroughput(
   const runs: KafkaRun[] = []
   for (let round = 0; round < size.rounds; round++) {
     reads.push(await readOnly(kafka, events))
-    embedded.push(await forked<PipelineRun>('./ingest-run.js', size.tiny ? ['--tiny'] : []))
+    embedded.push(await forked<PipelineRun>('./ingest-run.js', ['--emit', ...(size.tiny ? ['--tiny'] : [])]))
     const run: KafkaRunInput = {
       brokers: kafka.brokers,
       topic: input,

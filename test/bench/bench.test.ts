@@ -5,7 +5,9 @@ import { join } from 'node:path'
 import { describe, it } from 'node:test'
 import { promisify } from 'node:util'
 import { ingestBench } from '../../scripts/bench/ingest.ts'
+import { kafkaBench } from '../../scripts/bench/kafka.ts'
 import { walkBench } from '../../scripts/bench/walk.ts'
+import { skipKafka } from '../support/kafka.ts'
 
 const run = promisify(execFile)
 const script = join(import.meta.dirname, '..', '..', 'scripts', 'bench', 'main.js')
@@ -36,6 +38,22 @@ describe('benchmarks', () => {
     )
     for (const row of byDegree) for (const value of Object.values(row)) assert.ok(value > 0)
     assert.equal((await walkBench(silent)).result_hash, first.result_hash)
+  })
+
+  it('kafka measures throughput over both baselines, and the time to a readable change', {
+    skip: skipKafka,
+  }, async () => {
+    const result = await kafkaBench(silent)
+    for (const field of [
+      'events_per_second',
+      'ratio_to_reading_alone',
+      'ratio_to_embedded',
+      'changes',
+      'changes_measured',
+      'change_p99_ms',
+    ])
+      assert.ok((result[field] as number) > 0, field)
+    assert.match(result.result_hash as string, /^[0-9a-f]+$/)
   })
 
   it('prints one JSON document with --json, and refuses what it does not know', async () => {

@@ -3,19 +3,19 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import fc from 'fast-check'
-import { withoutAborted } from '../../src/kafka/kafkajs.ts'
+import { records, withoutAborted } from '../../src/kafka/kafkajs.ts'
 
 /** What a producer does next: 0 sends within a transaction, 1 sends outside of one, 2 commits, 3 aborts. */
 const action = fc.record({ producer: fc.integer({ min: 1, max: 4 }), does: fc.integer({ min: 0, max: 3 }) })
 
-type Record = {
+type LogRecord = {
   readonly offset: string
   readonly key: Buffer | null
   readonly isControlRecord: boolean
   readonly batchContext: { readonly producerId: string; readonly inTransaction: boolean }
 }
 type Log = {
-  readonly records: readonly Record[]
+  readonly records: readonly LogRecord[]
   /** Offsets of records of transactions that were aborted. */
   readonly aborted: ReadonlySet<number>
   readonly transactions: readonly { firstOffset: number; lastOffset: number; producerId: string }[]
@@ -23,13 +23,13 @@ type Log = {
 
 /** A partition's log: every transaction has ended, as it has below the last stable offset. */
 function logOf(actions: readonly { producer: number; does: number }[]): Log {
-  const records: Record[] = []
+  const log: LogRecord[] = []
   const open = new Map<number, number[]>()
   const aborted = new Set<number>()
   const transactions: { firstOffset: number; lastOffset: number; producerId: string }[] = []
   const add = (producer: number, { inTransaction = false, key = null as Buffer | null } = {}) => {
-    const offset = records.length
-    records.push({
+    const offset = log.length
+    log.push({
       offset: String(offset),
       key,
       isControlRecord: key !== null,
@@ -53,7 +53,7 @@ function logOf(actions: readonly { producer: number; does: number }[]): Log {
     else if (does >= 2) end(producer, does === 3)
   }
   for (const producer of [...open.keys()]) end(producer, producer % 2 === 0)
-  return { records, aborted, transactions }
+  return { records: log, aborted, transactions }
 }
 
 describe('records of aborted transactions', () => {
@@ -84,5 +84,59 @@ describe('records of aborted transactions', () => {
         },
       ),
       { numRuns: 500, seed: 1 },
+    ))
+})
+
+const text = fc.oneof(fc.string({ unit: 'binary', maxLength: 300 }), fc.string({ maxLength: 20 }))
+const bytes = fc.uint8Array({ maxLength: 3000 }).map((array) => Buffer.from(array))
+const headerValue = fc.oneof(text, bytes)
+
+const small = fc.integer({ min: -100, max: 100 })
+const record = fc.record({
+  offsetDelta: fc.nat(),
+  timestampDelta: fc.oneof(small, fc.integer({ min: -(2 ** 50), max: 2 ** 50 })),
+  key: fc.oneof(text, bytes, fc.constant(null)),
+  value: fc.oneof(text, bytes, fc.constant(null)),
+  headers: fc.dictionary(
+    fc.string({ maxLength: 40 }),
+    fc.oneof(headerValue, fc.array(headerValue, { maxLength: 3 })),
+    { maxKeys: 3 },
+  ),
+})
+
+describe('records', () => {
+  it("are written as kafkajs's own encoder writes them", () =>
+    fc.assert(
+      fc.property(record, (one) => {
+        const { ours, theirs } = records.encoders
+        assert.deepEqual(ours(one).buffer, theirs(one).buffer)
+      }),
+      { numRuns: 500, seed: 1 },
+    ))
+
+  it("are read as kafkajs's own decoder reads them", () =>
+    fc.assert(
+      fc.property(
+        record,
+        fc.record({
+          firstOffset: fc.oneof(fc.nat(), fc.maxSafeNat()).map(String),
+          firstTimestamp: fc.oneof(fc.nat(), fc.maxSafeNat()).map(String),
+          magicByte: fc.constant(2),
+          isControlBatch: fc.boolean(),
+          timestampType: fc.integer({ min: 0, max: 1 }),
+          maxTimestamp: fc.nat().map(String),
+          producerId: fc.nat().map(String),
+        }),
+        (one, context) => {
+          const { decoders, encoders, Decoder } = records
+          const all = new Decoder(encoders.theirs(one).buffer)
+          all.readVarInt()
+          const body = all.buffer.subarray(all.offset)
+          const [ours, theirs] = [new Decoder(body), new Decoder(body)]
+          assert.deepEqual(decoders.ours(ours, context), decoders.theirs(theirs, context))
+          assert.equal(ours.offset, theirs.offset)
+        },
+      ),
+      { numRuns: 1_000, seed: 1 },
     ))
 })

@@ -10,6 +10,9 @@ import type { SinksOptions } from './kafka-sinks.ts'
 import type { DeadLetterSink, OutboxRow, Sink } from './sink/port.ts'
 import type { QuarantinedRecord } from './store/port.ts'
 
+/** Of changes that nobody can see soon, because there is a backlog: fewer, larger transactions. */
+const lingerMs = 100
+
 type Target = 'changes' | 'dead_letters'
 /** A request without its number. */
 type Ask = SinkThreadRequest extends infer Request
@@ -66,6 +69,7 @@ export class SinkThread {
     this.#open++
     const taker = {
       name,
+      lingerMs,
       deliver: async (rows: readonly Row[]) => {
         this.#state.setEnds(this.#ends())
         at.next = await this.#call({ kind: 'deliver', to, rows } as Ask)

@@ -12,12 +12,14 @@ export type Ends = { readonly changes: number; readonly quarantineIds: number }
 
 /** One sink's way from the store: hands it rows below `end`; false when there are none. */
 type Line = {
-  readonly sink: { readonly next: number }
+  readonly sink: { readonly next: number; readonly lingerMs?: number }
   readonly endOf: (ends: Ends) => number
   readonly hand: (end: number) => Promise<boolean>
   end: number
   /** Below this number there are no rows any more that the sink has not taken. */
   passed: number
+  /** When the last delivery began, ms. */
+  began: number
   running: Promise<void> | undefined
 }
 
@@ -26,6 +28,8 @@ export class Relay {
   #failure: { readonly error: unknown } | undefined
   readonly #failed = new AbortController()
   #wake: () => void = () => {}
+  /** Pending while consuming is behind: deliveries linger then. */
+  #calm: Deferred | undefined
 
   constructor(
     store: StoreReader,
@@ -42,9 +46,14 @@ export class Relay {
     return Math.max(0, ...this.#lines.map((line) => line.end - reached(line)))
   }
 
-  /** What lies below these numbers is on disk: it goes out from now on. Throws what a sink failed with. */
-  advance(ends: Ends): void {
+  /**
+   * What lies below these numbers is on disk: it goes out from now on. `busy`: more was waiting to be consumed than was
+   * applied at once. Throws what a sink failed with.
+   */
+  advance(ends: Ends, { busy = false }: { busy?: boolean } = {}): void {
     this.check()
+    if (busy) this.#calm ??= deferred()
+    else this.#soothe()
     for (const line of this.#lines) {
       line.end = Math.max(line.end, line.endOf(ends))
       if (line.running !== undefined || reached(line) >= line.end) continue
@@ -67,21 +76,28 @@ export class Relay {
 
   /** Resolves when the sinks have taken everything that is on disk, or one has failed. */
   async settled(): Promise<void> {
+    this.#soothe()
     await Promise.all(this.#lines.map(({ running }) => running))
     this.check()
   }
 
   /** Resolves when a sink has taken rows, or after `msMax`. */
   async progress(msMax: number): Promise<void> {
-    const over = new AbortController()
-    const woken = new Promise<void>((resolve) => (this.#wake = resolve))
-    await Promise.race([woken, sleep(msMax, undefined, { signal: over.signal }).catch(() => undefined)])
-    over.abort()
+    await within(msMax, new Promise<void>((resolve) => (this.#wake = resolve)))
+  }
+
+  #soothe(): void {
+    this.#calm?.resolve()
+    this.#calm = undefined
   }
 
   async #run(line: Line): Promise<void> {
+    const { lingerMs = 0 } = line.sink
     try {
       while (reached(line) < line.end) {
+        const early = line.began + lingerMs - performance.now()
+        if (this.#calm !== undefined && early > 0) await within(early, this.#calm.promise)
+        line.began = performance.now()
         const { next } = line.sink
         const { end } = line
         if (!(await line.hand(end))) line.passed = end // what there was is gone: erased, or replayed
@@ -93,6 +109,21 @@ export class Relay {
       this.#failed.abort()
     }
   }
+}
+
+type Deferred = { readonly promise: Promise<void>; readonly resolve: () => void }
+
+function deferred(): Deferred {
+  let resolve = () => {}
+  const promise = new Promise<void>((done) => (resolve = done))
+  return { promise, resolve }
+}
+
+/** Resolves with `first`, or after `ms`. */
+async function within(ms: number, first: Promise<void>): Promise<void> {
+  const over = new AbortController()
+  await Promise.race([first, sleep(ms, undefined, { signal: over.signal }).catch(() => undefined)])
+  over.abort()
 }
 
 function reached({ sink, passed }: Line): number {
@@ -110,6 +141,7 @@ function changeLine(store: StoreReader, sink: Sink): Line {
     },
     end: 0,
     passed: 0,
+    began: Number.NEGATIVE_INFINITY,
     running: undefined,
   }
 }
@@ -138,6 +170,7 @@ function deadLetterLine(store: StoreReader, sink: DeadLetterSink): Line {
     },
     end: 0,
     passed: 0,
+    began: Number.NEGATIVE_INFINITY,
     running: undefined,
   }
 }

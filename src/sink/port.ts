@@ -15,6 +15,11 @@ type Taker<Row> = {
   readonly next: number
   /** Takes rows in order; resolves when they will survive a crash of this process. */
   deliver(rows: readonly Row[]): Promise<void>
+  /**
+   * A delivery costs as much as many rows: while there is more to consume than can be applied at once, deliveries begin
+   * this long apart, ms.
+   */
+  readonly lingerMs?: number
   close(): Promise<void>
 }
 

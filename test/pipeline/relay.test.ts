@@ -8,12 +8,16 @@ import type { DeadLetterSink, OutboxRow, Sink } from '../../src/sink/port.ts'
 import type { StoreReader } from '../../src/store/port.ts'
 
 type Step =
-  | { readonly kind: 'add'; readonly count: number }
+  | { readonly kind: 'add'; readonly count: number; readonly busy: boolean }
   | { readonly kind: 'remove'; readonly share: number }
   | { readonly kind: 'turns'; readonly count: number }
 
 const step: fc.Arbitrary<Step> = fc.oneof(
-  fc.record({ kind: fc.constant('add' as const), count: fc.integer({ min: 1, max: 2_000 }) }),
+  fc.record({
+    kind: fc.constant('add' as const),
+    count: fc.integer({ min: 1, max: 2_000 }),
+    busy: fc.boolean(),
+  }),
   fc.record({ kind: fc.constant('remove' as const), share: fc.double({ min: 0, max: 1, noNaN: true }) }),
   fc.record({ kind: fc.constant('turns' as const), count: fc.integer({ min: 1, max: 5 }) }),
 )
@@ -25,6 +29,7 @@ function feed() {
   const sink = {
     name: 'model',
     next: 0,
+    lingerMs: 2,
     async deliver(some: readonly { readonly number: number }[]) {
       await setImmediate()
       for (const { number } of some) taken.push(number)
@@ -65,7 +70,7 @@ describe('the relay', () => {
             for (const { rows } of [changes, letters])
               for (let number = end; number < end + one.count; number++) rows.add(number)
             end += one.count
-            relay.advance({ changes: end, quarantineIds: end })
+            relay.advance({ changes: end, quarantineIds: end }, { busy: one.busy })
           } else
             for (const { rows } of [changes, letters])
               for (const number of [...rows].slice(Math.floor(rows.size * (1 - one.share)))) {

@@ -111,6 +111,7 @@ function openLocked(
       consumer,
       kafka,
       async [Symbol.asyncDispose]() {
+        consumer.close()
         await kafka?.source?.close()
         await kafka?.deadLetters?.close()
         for (const sink of sinks) await sink.close()

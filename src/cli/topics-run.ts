@@ -69,6 +69,7 @@ export async function createTopics({
         ],
       })
       created.push(wanted.topic)
+      existing.push(wanted.topic) // dead letters may come of it
     }
   })
   return { created, present }

@@ -19,9 +19,7 @@ export function addTopics(program: Command): void {
     .action(async (options: CreateOptions) => (await import('./topics-run.ts')).createAndTell(options))
   topics
     .command('check')
-    .description(
-      'compare the topics, the group and the registry with what Kindred needs; exit 1 if it cannot run so',
-    )
+    .description('compare the topics and the registry with what Kindred needs; exit 1 if it cannot run so')
     .option('--json', 'machine-readable: one JSON document on stdout', false)
     .action(async (options: { json: boolean }) => (await import('./topics-run.ts')).checkTopics(options))
 }

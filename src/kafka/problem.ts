@@ -11,11 +11,11 @@ type KafkaFailure = Error & {
 
 const advice: Readonly<Record<string, string>> = {
   TOPIC_AUTHORIZATION_FAILED:
-    'Kafka denies access to a topic: grant READ on the topics consumed, and READ and WRITE on those sent to',
+    'Kafka denies access to a topic: grant READ on the topics consumed, READ and WRITE on those sent to, and DESCRIBE_CONFIGS on all of them to `kindred topics`',
   GROUP_AUTHORIZATION_FAILED:
     'Kafka denies access to the consumer group: grant READ on the group and its register',
   CLUSTER_AUTHORIZATION_FAILED:
-    'Kafka denies an operation of the cluster: grant IDEMPOTENT_WRITE, or use KINDRED_KAFKA_DELIVERY=at_least_once',
+    'Kafka denies an operation of the cluster: grant CREATE on the topics, or make them by other means',
   TRANSACTIONAL_ID_AUTHORIZATION_FAILED:
     'Kafka denies transactions: grant WRITE and DESCRIBE on the transactional ids that begin with the group, or use KINDRED_KAFKA_DELIVERY=at_least_once',
   MESSAGE_TOO_LARGE: 'a topic takes no message of this size: raise its max.message.bytes',

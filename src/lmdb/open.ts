@@ -68,9 +68,12 @@ export function transact<T>(env: RootDatabase, change: () => T): T {
 
 /** Closes an environment that this thread has opened. */
 export async function closeLmdb(env: RootDatabase): Promise<void> {
-  await env.close()
-  turnsOf.get(env)?.close()
-  turnsOf.delete(env)
+  try {
+    await env.close()
+  } finally {
+    turnsOf.get(env)?.close()
+    turnsOf.delete(env)
+  }
 }
 
 /** What a failed write means: FatalError for a full disk or map or a read-only disk, saying what to do; else the error itself. */

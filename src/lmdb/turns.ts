@@ -5,11 +5,16 @@
 // transaction that another process commits between the two is overwritten by the next one.
 import { closeSync, openSync } from 'node:fs'
 import { join } from 'node:path'
-import { unlock, waitForLockSync } from 'fs-native-extensions'
+import { tryLock, unlock } from 'fs-native-extensions'
+import { FatalError } from '../errors.ts'
 
 const fileName = 'turns.lock'
+/** How often a turn is asked for, and how long at the most: an opening or a commit takes milliseconds. */
+const pollMs = 1
+const turnMsMax = 60_000
 
 export class Turns {
+  readonly #file: string
   readonly #fd: number | undefined
   #depth = 0
 
@@ -18,21 +23,39 @@ export class Turns {
    * does without its own lock file, too.
    */
   constructor(path: string, readOnly: boolean) {
+    this.#file = join(path, fileName)
     try {
-      this.#fd = openSync(join(path, fileName), 'a')
+      this.#fd = openSync(this.#file, 'a')
     } catch (error) {
       const { code } = error as NodeJS.ErrnoException
       if (!readOnly || (code !== 'EROFS' && code !== 'EACCES')) throw error
     }
   }
 
-  /** Does `work` while nobody else opens the environment or commits to it; it may take a turn within its own. */
+  /**
+   * Does `work` while nobody else opens the environment or commits to it; it may take a turn within its own. Throws
+   * FatalError when another keeps its turn for too long.
+   */
   take<T>(work: () => T): T {
-    if (this.#fd !== undefined && this.#depth++ === 0) waitForLockSync(this.#fd)
+    if (this.#fd === undefined) return work()
+    if (this.#depth === 0) this.#wait(this.#fd)
+    this.#depth++
     try {
       return work()
     } finally {
-      if (this.#fd !== undefined && --this.#depth === 0) unlock(this.#fd)
+      if (--this.#depth === 0) unlock(this.#fd)
+    }
+  }
+
+  /** Throws FatalError when another process keeps its turn: it stands still. */
+  #wait(fd: number): void {
+    const clock = new Int32Array(new SharedArrayBuffer(4))
+    for (const end = performance.now() + turnMsMax; !tryLock(fd); ) {
+      if (performance.now() > end)
+        throw new FatalError(
+          `${this.#file} has been locked for ${turnMsMax / 1000} s: a process that stands still has the data directory open; let it go on, or end it`,
+        )
+      Atomics.wait(clock, 0, 0, pollMs)
     }
   }
 

@@ -122,6 +122,11 @@ export class Consumer {
     await store.flushed()
   }
 
+  /** Sinks are given nothing more. */
+  close(): void {
+    this.#relay.close()
+  }
+
   #next(): RecordBatch | undefined {
     const { log, stream, batchSize } = this.#options
     this.#streamFirst = !this.#streamFirst
@@ -154,11 +159,11 @@ export class Consumer {
   }
 
   /** Once the batch's commit is on disk its change events go out, and its source may be told. */
-  async #onDisk({ source, next, records }: RecordBatch): Promise<void> {
-    const { store, log, stream, batchSize } = this.#options
+  async #onDisk({ source, next }: RecordBatch): Promise<void> {
+    const { store, log, stream } = this.#options
     const ends = { ...store.counters() }
     await store.flushed()
-    this.#relay.advance(ends, { busy: records.length >= batchSize })
+    this.#relay.advance(ends, { busy: true }) // until there is nothing to consume
     if (source !== log.name) stream?.consumed(source, next)
   }
 

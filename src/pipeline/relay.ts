@@ -1,6 +1,5 @@
 // Stage relay: rows that are on disk to the sinks, in order, while further batches are applied. Each sink takes them at
 // its own pace; what a crash interrupts is delivered again.
-import { setTimeout as sleep } from 'node:timers/promises'
 import type { DeadLetterSink, OutboxRow, Sink } from '../sink/port.ts'
 import type { StoreReader } from '../store/port.ts'
 
@@ -28,8 +27,11 @@ export class Relay {
   #failure: { readonly error: unknown } | undefined
   readonly #failed = new AbortController()
   #wake: () => void = () => {}
-  /** Pending while consuming is behind: deliveries linger then. */
-  #calm: Deferred | undefined
+  /** There is more to consume: deliveries linger. */
+  #busy = false
+  /** Ends the wait of each delivery that lingers. */
+  readonly #lingering = new Set<() => void>()
+  #closed = false
 
   constructor(
     store: StoreReader,
@@ -47,12 +49,12 @@ export class Relay {
   }
 
   /**
-   * What lies below these numbers is on disk: it goes out from now on. `busy`: more was waiting to be consumed than was
-   * applied at once. Throws what a sink failed with.
+   * What lies below these numbers is on disk: it goes out from now on, and lingers where the consumer is `busy`. Throws what
+   * a sink failed with.
    */
   advance(ends: Ends, { busy = false }: { busy?: boolean } = {}): void {
     this.check()
-    if (busy) this.#calm ??= deferred()
+    if (busy) this.#busy = true
     else this.#soothe()
     for (const line of this.#lines) {
       line.end = Math.max(line.end, line.endOf(ends))
@@ -83,20 +85,39 @@ export class Relay {
 
   /** Resolves when a sink has taken rows, or after `msMax`. */
   async progress(msMax: number): Promise<void> {
-    await within(msMax, new Promise<void>((resolve) => (this.#wake = resolve)))
+    this.#soothe()
+    await within(msMax, (done) => (this.#wake = done))
+  }
+
+  /** Hands over nothing more: the store is about to be closed. */
+  close(): void {
+    this.#closed = true
+    this.#soothe()
   }
 
   #soothe(): void {
-    this.#calm?.resolve()
-    this.#calm = undefined
+    this.#busy = false
+    for (const done of this.#lingering) done()
+  }
+
+  /** Waits until the next delivery may begin: while there is little, and consuming is busy. */
+  async #linger(line: Line): Promise<void> {
+    const { lingerMs = 0 } = line.sink
+    const early = line.began + lingerMs - performance.now()
+    if (!this.#busy || early <= 0 || line.end - reached(line) >= relayRowsMax) return
+    let waiting: (() => void) | undefined
+    await within(early, (done) => {
+      waiting = done
+      this.#lingering.add(done)
+    })
+    this.#lingering.delete(waiting!)
   }
 
   async #run(line: Line): Promise<void> {
-    const { lingerMs = 0 } = line.sink
     try {
       while (reached(line) < line.end) {
-        const early = line.began + lingerMs - performance.now()
-        if (this.#calm !== undefined && early > 0) await within(early, this.#calm.promise)
+        await this.#linger(line)
+        if (this.#closed) return
         line.began = performance.now()
         const { next } = line.sink
         const { end } = line
@@ -111,19 +132,15 @@ export class Relay {
   }
 }
 
-type Deferred = { readonly promise: Promise<void>; readonly resolve: () => void }
-
-function deferred(): Deferred {
-  let resolve = () => {}
-  const promise = new Promise<void>((done) => (resolve = done))
-  return { promise, resolve }
-}
-
-/** Resolves with `first`, or after `ms`. */
-async function within(ms: number, first: Promise<void>): Promise<void> {
-  const over = new AbortController()
-  await Promise.race([first, sleep(ms, undefined, { signal: over.signal }).catch(() => undefined)])
-  over.abort()
+/** Resolves when `done`, handed to `begin`, is called, or after `ms`. */
+function within(ms: number, begin: (done: () => void) => void): Promise<void> {
+  return new Promise((resolve) => {
+    const timer = setTimeout(resolve, ms)
+    begin(() => {
+      clearTimeout(timer)
+      resolve()
+    })
+  })
 }
 
 function reached({ sink, passed }: Line): number {

@@ -79,8 +79,7 @@ describe('ownership on Kafka', { skip: skipKafka, concurrency: 2 }, () => {
     at('rebalance', async (place) => {
       const server = await servePlace(place, { env: smallBatches })
       for (let i = 0; i < rebalances; i++) {
-        await order(place, shopMessages(i * 500, (i + 1) * 500))
-        await untilProgress(place)
+        await orderAndApply(place, { from: i * 500, to: (i + 1) * 500 })
         await joinAndLeave(place)
       }
       await untilMended(place, server)
@@ -94,8 +93,7 @@ describe('ownership on Kafka', { skip: skipKafka, concurrency: 2 }, () => {
     at('frozen', async (place) => {
       const server = await servePlace(place, { env: smallBatches })
       for (let i = 0; i < freezes; i++) {
-        await order(place, shopMessages(i * 700, (i + 1) * 700))
-        await untilProgress(place)
+        await orderAndApply(place, { from: i * 700, to: (i + 1) * 700 })
         await frozen(server, () => sleep(2 * sessionMs))
       }
       await untilMended(place, server)
@@ -141,9 +139,12 @@ async function assertRefused(server: Server, why: RegExp): Promise<void> {
   assert.match(stderr, why)
 }
 
-async function untilProgress({ data }: Place): Promise<void> {
-  const before = (await countersIn(data))?.position ?? 0
-  await until('events are applied', async () => ((await countersIn(data))?.position ?? 0) > before)
+/** Orders, and returns once some of them are applied. */
+async function orderAndApply(place: Place, { from, to }: { from: number; to: number }): Promise<void> {
+  const before = (await countersIn(place.data))?.position
+  assert.notEqual(before, undefined, 'the store is there')
+  await order(place, shopMessages(from, to))
+  await until('events are applied', async () => ((await countersIn(place.data))?.position ?? 0) > before!)
 }
 
 /** The process stands still while `work` is done. */
@@ -166,9 +167,11 @@ async function joinAndLeave({ brokers, name, orders }: Place): Promise<void> {
   await consumer.connect()
   try {
     await consumer.subscribe({ topic: orders })
-    const joined = new Promise((resolve) => consumer.on(consumer.events.GROUP_JOIN, resolve))
-    await consumer.run({ eachMessage: async () => assert.fail('it is given nothing') })
-    await joined
+    const joined = new Promise<object>((resolve) =>
+      consumer.on(consumer.events.GROUP_JOIN, ({ payload }) => resolve(payload.memberAssignment)),
+    )
+    await consumer.run({ eachMessage: async () => undefined })
+    assert.deepEqual(await joined, {}, 'it is given nothing')
   } finally {
     await consumer.disconnect()
   }

@@ -93,6 +93,39 @@ describe('the relay', () => {
       { numRuns: 100, seed: 1 },
     ))
 
+  it('lingers while there is more to consume, until rows are many, there is no more, or all is to be settled', async () => {
+    const { rows, taken, sink, from } = feed()
+    const lingering = Object.assign(sink, { lingerMs: 3_600_000 })
+    const store = {
+      changes: (start: number, max: number) =>
+        from(start)
+          .slice(0, max)
+          .map((number) => ({ number, json: '{}' })),
+      erasures: () => [],
+    } as unknown as StoreReader
+    const relay = new Relay(store, { sinks: [lingering as unknown as Sink], deadLetters: undefined })
+    let end = 0
+    const add = async (count: number, busy: boolean) => {
+      for (let i = 0; i < count; i++) rows.add(end++)
+      relay.advance({ changes: end, quarantineIds: 0 }, { busy })
+      for (let turn = 0; turn < 20; turn++) await setImmediate()
+    }
+    await add(1, true)
+    assert.equal(taken.length, 1, 'the first goes out')
+    await add(5, true)
+    assert.equal(taken.length, 1, 'few linger')
+    await add(1, false)
+    assert.equal(taken.length, 7, 'no more is to be consumed')
+    await add(2_000, true)
+    assert.equal(taken.length, 1_031, 'many go out, and what is left lingers')
+    await relay.settled()
+    assert.equal(taken.length, 2_007)
+    await add(1, true)
+    relay.close()
+    await relay.settled()
+    assert.equal(taken.length, 2_007, 'nothing after it was closed')
+  })
+
   it('of a sink that is being closed ends, and stays behind', async () => {
     const { rows, sink } = feed()
     rows.add(0)

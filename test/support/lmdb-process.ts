@@ -8,6 +8,7 @@ const options = { path: path!, mapSizeBytes: 1 << 30 }
 
 async function open(): Promise<void> {
   // a thread that maps memory all the time, so that mapping the environment takes its time, too
+  process.stdout.write('opening\n')
   const busy = new Worker('for (;;) Buffer.alloc(1 << 22)', { eval: true })
   for (let i = 0; i < Number(times); i++) await closeLmdb(openLmdb({ ...options, readOnly: true }))
   await busy.terminate()

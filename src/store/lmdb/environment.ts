@@ -2,7 +2,7 @@
 import { randomBytes, randomUUID } from 'node:crypto'
 import type { Database, RootDatabase } from 'lmdb'
 import { FatalError } from '../../errors.ts'
-import { openLmdb, openNamed, openNumbered } from '../../lmdb/open.ts'
+import { closeLmdb, openLmdb, openNamed, openNumbered } from '../../lmdb/open.ts'
 import { commitHere } from './commit.ts'
 import { EditedTable } from './edited-table.ts'
 import { editedTables, namedTables, schemaVersion, tableNames } from './layout.ts'
@@ -34,6 +34,16 @@ export type EnvironmentOptions = {
 export function openEnvironment(options: EnvironmentOptions): Environment {
   const { readOnly = false, besideWriter = false } = options
   const env = openLmdb({ ...options, readOnly: readOnly && !besideWriter })
+  try {
+    return environmentIn(env, options)
+  } catch (error) {
+    void closeLmdb(env)
+    throw error
+  }
+}
+
+function environmentIn(env: RootDatabase, options: EnvironmentOptions): Environment {
+  const { readOnly = false } = options
   const made = schemaIn(env)
   if (made !== undefined || readOnly) checkSchema(made, options.path) // before a table is opened
   const all: Table<Key>[] = []

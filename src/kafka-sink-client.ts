@@ -11,7 +11,7 @@ import type { DeadLetterSink, OutboxRow, Sink } from './sink/port.ts'
 import type { QuarantinedRecord } from './store/port.ts'
 
 /** Of changes that nobody can see soon, because there is a backlog: fewer, larger transactions. */
-const lingerMs = 100
+const lingerMs = 200
 
 type Target = 'changes' | 'dead_letters'
 /** A request without its number. */

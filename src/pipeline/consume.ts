@@ -159,11 +159,11 @@ export class Consumer {
   }
 
   /** Once the batch's commit is on disk its change events go out, and its source may be told. */
-  async #onDisk({ source, next }: RecordBatch): Promise<void> {
-    const { store, log, stream } = this.#options
+  async #onDisk({ source, next, records }: RecordBatch): Promise<void> {
+    const { store, log, stream, batchSize } = this.#options
     const ends = { ...store.counters() }
     await store.flushed()
-    this.#relay.advance(ends, { busy: true }) // until there is nothing to consume
+    this.#relay.advance(ends, { busy: records.length >= batchSize }) // a full batch: there is a backlog
     if (source !== log.name) stream?.consumed(source, next)
   }
 

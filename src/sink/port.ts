@@ -16,7 +16,7 @@ type Taker<Row> = {
   /** Takes rows in order; resolves when they will survive a crash of this process. */
   deliver(rows: readonly Row[]): Promise<void>
   /**
-   * A delivery costs as much as many rows: while there is more to consume, and as long as few rows wait, deliveries begin
+   * A delivery costs as much as many rows: while batches are full, and as long as few rows wait, deliveries begin
    * this long apart, ms.
    */
   readonly lingerMs?: number

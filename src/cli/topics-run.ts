@@ -1,7 +1,8 @@
 // What `topics create` and `topics check` do: topics made as they should be, or compared with that.
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { Admin } from 'kafkajs'
 import type { Config } from '../config.ts'
-import { FatalError, messageOf, UsageError } from '../errors.ts'
+import { FatalError, messageOf, TransientError, UsageError } from '../errors.ts'
 import { createKafka, withAdmin } from '../kafka/client.ts'
 import { ConfigResourceTypes } from '../kafka/kafkajs.ts'
 import { parseTopics, selectTopics } from '../kafka/names.ts'
@@ -24,6 +25,9 @@ type Wanted = {
 /** Dead letters may be larger than their topic's records by their headers. */
 const headersBytes = 64 * 1024
 const messageBytesDefault = 1_048_588
+/** How long a topic that was made may take to be known, and how often that is asked. */
+const knownMsMax = 30_000
+const knownPollMs = 50
 
 /** What `topics create` does. */
 export async function createAndTell({ json, ...options }: CreateOptions): Promise<void> {
@@ -55,7 +59,7 @@ export async function createTopics({
       const input = wanted.of !== undefined && existing.includes(wanted.of) ? wanted.of : undefined
       const numPartitions = input === undefined ? partitions : await partitionsOf(admin, input)
       await admin.createTopics({
-        waitForLeaders: true,
+        waitForLeaders: false, // kafkajs fails where the broker has not heard of the topic yet
         topics: [
           {
             topic: wanted.topic,
@@ -68,11 +72,21 @@ export async function createTopics({
           },
         ],
       })
+      await untilKnown(admin, wanted.topic)
       created.push(wanted.topic)
       existing.push(wanted.topic) // dead letters may come of it
     }
   })
   return { created, present }
+}
+
+/** A topic that was made is known to the broker a moment later. */
+async function untilKnown(admin: Admin, topic: string): Promise<void> {
+  for (const end = performance.now() + knownMsMax; !(await admin.listTopics()).includes(topic); ) {
+    if (performance.now() > end)
+      throw new TransientError(`${topic} was made, and is not known after ${knownMsMax / 1000} s`)
+    await sleep(knownPollMs)
+  }
 }
 
 export async function checkTopics({ json }: { json: boolean }): Promise<void> {

@@ -40,12 +40,14 @@ export function createTopic(
   { partitions = 1, config = {} }: { partitions?: number; config?: Record<string, string> } = {},
 ): Promise<boolean> {
   const configEntries = Object.entries(config).map(([name, value]) => ({ name, value }))
-  return withAdmin(brokers, (admin) =>
-    admin.createTopics({
-      waitForLeaders: true,
+  return withAdmin(brokers, async (admin) => {
+    const made = await admin.createTopics({
+      waitForLeaders: false, // kafkajs fails where the broker has not heard of the topic yet
       topics: [{ topic, numPartitions: partitions, replicationFactor: 1, configEntries }],
-    }),
-  )
+    })
+    await until(`${topic} is there`, async () => (await admin.listTopics()).includes(topic))
+    return made
+  })
 }
 
 /** Deletes a topic, and waits until it is gone. */

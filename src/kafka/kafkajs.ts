@@ -109,10 +109,9 @@ type Decoder = {
   readInt8(): number
   readVarInt(): number
   readVarIntBytes(): Buffer | null
-  readVarIntString(): string | null
 }
 /** What the records of a batch have in common; kafkajs has more in it, which is handed on. */
-export type BatchContext = {
+type BatchContext = {
   readonly firstOffset: string
   readonly firstTimestamp: string
   readonly magicByte: number

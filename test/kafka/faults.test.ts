@@ -1,7 +1,7 @@
 // What a user sees when something that Kindred needs is down, wrong or forbidden: lookups go on, /readyz and the log say
 // what to do, and once it is mended everything is consumed and every change delivered once, without a restart.
 import assert from 'node:assert/strict'
-import { after, before, describe, it } from 'node:test'
+import { describe, it } from 'node:test'
 import type { AclOperationTypes, AclResourceTypes, Message } from 'kafkajs'
 import { freePort } from '../../scripts/kafka-local/free-ports.ts'
 import { type LocalKafka, startKafka } from '../../scripts/kafka-local/kafka.ts'
@@ -12,9 +12,9 @@ import {
   ResourcePatternTypes,
 } from '../../src/kafka/kafkajs.ts'
 import { avroValue, eventSchema } from '../support/avro-values.ts'
-import { makeDirectory, removeDirectory, type Settings, withDirectory } from '../support/command.ts'
+import { type Settings, withDirectory } from '../support/command.ts'
 import { type FakeRegistry, startFakeRegistry } from '../support/fake-registry.ts'
-import { skipKafka, withKafka } from '../support/kafka.ts'
+import { sharedKafka, skipKafka, withKafka } from '../support/kafka.ts'
 import { untilConsumed } from '../support/kafka-serve.ts'
 import {
   assertExact,
@@ -101,17 +101,9 @@ async function stopWhileDown(place: Place, server: Server, kafka: LocalKafka): P
 }
 
 describe('what is missing or wrong', { skip: skipKafka, concurrency: 2 }, () => {
-  let kafka: LocalKafka
-  const dir = makeDirectory()
-  before(async () => {
-    kafka = await startKafka({ dir })
-  })
-  after(async () => {
-    await kafka.stop()
-    removeDirectory(dir)
-  })
+  const kafka = sharedKafka()
   const at = (name: string, work: (place: Place) => Promise<void>, env: Settings = {}) =>
-    withPlace(name, { brokers: kafka.brokers, env }, work)
+    withPlace(name, { brokers: kafka().brokers, env }, work)
 
   it('topics are waited for', () =>
     at('topics', async (place) => {
@@ -133,7 +125,7 @@ describe('what is missing or wrong', { skip: skipKafka, concurrency: 2 }, () => 
   it('a group that another application uses ends the process, saying so', () =>
     at('foreign', async (place) => {
       await makeTopics(place)
-      const other = clientOf(kafka.brokers).consumer({ groupId: place.name })
+      const other = clientOf(kafka().brokers).consumer({ groupId: place.name })
       await other.connect()
       try {
         await other.subscribe({ topic: place.orders })

@@ -3,13 +3,12 @@
 import assert from 'node:assert/strict'
 import { cpSync } from 'node:fs'
 import { join } from 'node:path'
-import { after, before, describe, it } from 'node:test'
+import { describe, it } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { type LocalKafka, startKafka } from '../../scripts/kafka-local/kafka.ts'
 import { ownerAssigner } from '../../src/source/kafka-assigner.ts'
-import { makeDirectory, removeDirectory, type Settings, succeed } from '../support/command.ts'
+import { type Settings, succeed } from '../support/command.ts'
 import { countersIn } from '../support/exports.ts'
-import { skipKafka } from '../support/kafka.ts'
+import { sharedKafka, skipKafka } from '../support/kafka.ts'
 import { sessionMs } from '../support/kafka-serve.ts'
 import {
   assertExact,
@@ -23,24 +22,16 @@ import {
   withPlace,
 } from '../support/kafka-shop.ts'
 import { clientOf } from '../support/kafka-topics.ts'
-import { logged, type Server } from '../support/server.ts'
+import { logged, type Server, whileStopped } from '../support/server.ts'
 import { until } from '../support/wait.ts'
 
 const rebalances = 4
 const freezes = 3
 
 describe('ownership on Kafka', { skip: skipKafka, concurrency: 2 }, () => {
-  let kafka: LocalKafka
-  const dir = makeDirectory()
-  before(async () => {
-    kafka = await startKafka({ dir })
-  })
-  after(async () => {
-    await kafka.stop()
-    removeDirectory(dir)
-  })
+  const kafka = sharedKafka()
   const at = (name: string, work: (place: Place) => Promise<void>) =>
-    withPlace(name, { brokers: kafka.brokers }, async (place) => {
+    withPlace(name, { brokers: kafka().brokers }, async (place) => {
       await makeTopics(place)
       await work(place)
     })
@@ -94,7 +85,7 @@ describe('ownership on Kafka', { skip: skipKafka, concurrency: 2 }, () => {
       const server = await servePlace(place, { env: smallBatches })
       for (let i = 0; i < freezes; i++) {
         await orderAndApply(place, { from: i * 700, to: (i + 1) * 700 })
-        await frozen(server, () => sleep(2 * sessionMs))
+        await whileStopped(server, () => sleep(2 * sessionMs))
       }
       await untilMended(place, server)
       const joined = logged(server.stderr()).filter(({ msg }) => msg === 'consuming')
@@ -110,7 +101,7 @@ describe('ownership on Kafka', { skip: skipKafka, concurrency: 2 }, () => {
       await untilMended(place, frozenOne)
       const copy: Place = { ...place, data: join(place.dir, 'copy') }
       let next: Server | undefined
-      await frozen(frozenOne, async () => {
+      await whileStopped(frozenOne, async () => {
         await order(place, shopMessages(600, 1200))
         await succeed(['backup', copy.data, '--data', place.data])
         next = await servePlace(copy)
@@ -145,16 +136,6 @@ async function orderAndApply(place: Place, { from, to }: { from: number; to: num
   assert.notEqual(before, undefined, 'the store is there')
   await order(place, shopMessages(from, to))
   await until('events are applied', async () => ((await countersIn(place.data))?.position ?? 0) > before!)
-}
-
-/** The process stands still while `work` is done. */
-async function frozen({ child }: Server, work: () => Promise<unknown>): Promise<void> {
-  child.kill('SIGSTOP')
-  try {
-    await work()
-  } finally {
-    child.kill('SIGCONT')
-  }
 }
 
 /** Another member of the group, which is given nothing: the group is rebalanced when it comes and when it goes. */

@@ -11,7 +11,7 @@ import { sharedKafka, skipKafka } from '../support/kafka.ts'
 import { isReady, readStore } from '../support/kafka-serve.ts'
 import { bought, changeOf, edgesIn, type KafkaShop, purchase, withShop } from '../support/kafka-small-shop.ts'
 import { clientOf, createTopic, endsOf, withAdmin } from '../support/kafka-topics.ts'
-import type { Server } from '../support/server.ts'
+import { whileStopped } from '../support/server.ts'
 import { until } from '../support/wait.ts'
 
 const refresh = { KINDRED_KAFKA_REFRESH_MS: '300' }
@@ -333,16 +333,6 @@ function dropBefore({ brokers, topic }: KafkaShop, offset: number): Promise<void
     await admin.fetchTopicOffsets(topic) // kafkajs must have heard of the topic first
     await admin.deleteTopicRecords({ topic, partitions: [{ partition: 0, offset: String(offset) }] })
   })
-}
-
-/** Does `work` while the process stands still. */
-async function whileStopped({ child }: Server, work: () => Promise<void>): Promise<void> {
-  child.kill('SIGSTOP')
-  try {
-    await work()
-  } finally {
-    child.kill('SIGCONT')
-  }
 }
 
 async function transactional({ brokers }: KafkaShop, id: string) {

@@ -1,10 +1,9 @@
 // `topics create` and `topics check`: what is lacking is made as it must be, and what is otherwise is said.
 import assert from 'node:assert/strict'
-import { after, before, describe, it } from 'node:test'
+import { describe, it } from 'node:test'
 import { freePort } from '../../scripts/kafka-local/free-ports.ts'
-import { type LocalKafka, startKafka } from '../../scripts/kafka-local/kafka.ts'
-import { json, makeDirectory, removeDirectory, run, type Settings } from '../support/command.ts'
-import { skipKafka } from '../support/kafka.ts'
+import { json, run, type Settings } from '../support/command.ts'
+import { sharedKafka, skipKafka } from '../support/kafka.ts'
 import { createTopic, setTopic, withAdmin } from '../support/kafka-topics.ts'
 
 type Created = { readonly created: readonly string[]; readonly present: readonly string[] }
@@ -13,17 +12,9 @@ type Checked = {
 }
 
 describe('topics on Kafka', { skip: skipKafka }, () => {
-  let kafka: LocalKafka
-  const dir = makeDirectory()
-  before(async () => {
-    kafka = await startKafka({ dir })
-  })
-  after(async () => {
-    await kafka.stop()
-    removeDirectory(dir)
-  })
+  const kafka = sharedKafka()
   const env = (): Settings => ({
-    KINDRED_KAFKA_BROKERS: kafka.brokers.join(),
+    KINDRED_KAFKA_BROKERS: kafka().brokers.join(),
     KINDRED_KAFKA_TOPICS: 'orders,returns',
   })
   const check = async () => {
@@ -33,7 +24,10 @@ describe('topics on Kafka', { skip: skipKafka }, () => {
   }
 
   it('are made where they are lacking, with as many partitions as they come from, and once', async () => {
-    await createTopic(kafka.brokers, 'orders', { partitions: 3, config: { 'max.message.bytes': '2000000' } })
+    await createTopic(kafka().brokers, 'orders', {
+      partitions: 3,
+      config: { 'max.message.bytes': '2000000' },
+    })
     const args = ['topics', 'create', '--partitions', '5']
     const made = await json<Created>(args, { env: env() })
     assert.deepEqual([...made.created].sort(), [
@@ -44,7 +38,7 @@ describe('topics on Kafka', { skip: skipKafka }, () => {
       'returns.dlq',
     ])
     assert.deepEqual(made.present, ['orders'])
-    const partitions = await withAdmin(kafka.brokers, async (admin) => {
+    const partitions = await withAdmin(kafka().brokers, async (admin) => {
       const { topics } = await admin.fetchTopicMetadata({ topics: [...made.created] })
       return Object.fromEntries(topics.map((topic) => [topic.name, topic.partitions.length]))
     })
@@ -65,9 +59,9 @@ describe('topics on Kafka', { skip: skipKafka }, () => {
   })
 
   it('are compared with what they must be', async () => {
-    await setTopic(kafka.brokers, 'personas', { 'cleanup.policy': 'delete' })
-    await setTopic(kafka.brokers, 'persona-changes', { 'cleanup.policy': 'compact' })
-    await setTopic(kafka.brokers, 'orders.dlq', { 'max.message.bytes': '1000' })
+    await setTopic(kafka().brokers, 'personas', { 'cleanup.policy': 'delete' })
+    await setTopic(kafka().brokers, 'persona-changes', { 'cleanup.policy': 'compact' })
+    await setTopic(kafka().brokers, 'orders.dlq', { 'max.message.bytes': '1000' })
     const { code, checks } = await check()
     assert.equal(code, 1)
     const said = (name: string) => checks.find((one) => one.name === name)!

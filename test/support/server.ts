@@ -55,6 +55,16 @@ export function logged(stderr: string): Record<string, unknown>[] {
     .map((line) => JSON.parse(line) as Record<string, unknown>)
 }
 
+/** Does `work` while the process stands still. */
+export async function whileStopped({ child }: Server, work: () => Promise<unknown>): Promise<void> {
+  child.kill('SIGSTOP')
+  try {
+    await work()
+  } finally {
+    child.kill('SIGCONT')
+  }
+}
+
 function addressOf({ child, stderr, ended }: Running): Promise<string> {
   return new Promise((resolve, reject) => {
     child.stderr!.on('data', () => {

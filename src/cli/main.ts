@@ -8,6 +8,7 @@ import { addConfig } from './config.ts'
 import { addDemo } from './demo.ts'
 import { addDoctor } from './doctor.ts'
 import { addErase } from './erase.ts'
+import { addEvaluate } from './evaluate.ts'
 import { addExplain } from './explain.ts'
 import { addExport } from './export.ts'
 import { addLookup } from './lookup.ts'
@@ -28,6 +29,7 @@ const commands = [
   addLookup,
   addExplain,
   addExport,
+  addEvaluate,
   addVerify,
   addErase,
   addBackup,

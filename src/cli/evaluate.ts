@@ -6,9 +6,10 @@ import { shareOne } from '../core/limits.ts'
 import { UsageError } from '../errors.ts'
 import { baselineNames } from '../evaluation/baselines.ts'
 import { type Evaluation, evaluate } from '../evaluation/evaluate.ts'
-import { readGraph } from '../evaluation/graph.ts'
 import type { Quality } from '../evaluation/metrics.ts'
 import { reliabilityPlot } from '../evaluation/plot.ts'
+import { type Labels, readLabelled } from '../pipeline/labelled.ts'
+import type { StoreReader } from '../store/port.ts'
 import { type DataOptions, reading, withData } from './context.ts'
 import { percent, print, printJson, table } from './output.ts'
 import { readImport } from './read-import.ts'
@@ -42,8 +43,8 @@ async function evaluateAction(options: EvaluateOptions): Promise<void> {
     throw new UsageError('--seeds is a number from 1 to 1000')
   const set = readImport(options.labels, options.personas)
   const evaluation = await reading(options, (store, { check, kappa }, config) => {
-    const graph = readGraph(store, {
-      labels: labelsOfSet(set),
+    const graph = readLabelled(store, {
+      labels: labelsOfSet(set, store),
       personas: set.personas.map(({ name }) => name),
       repeat: config.weightsRepeat,
       check,
@@ -67,12 +68,17 @@ async function evaluateAction(options: EvaluateOptions): Promise<void> {
   else print(describe(evaluation, options.plot))
 }
 
-/** An import's labels as shares of one. */
-export function labelsOfSet({ prototypes }: PrototypeImport) {
-  return prototypes.map(({ userId, shares }) => ({
-    userId: userId as string,
-    shares: shares.map(({ persona, share }) => ({ persona, share: share / shareOne })),
-  }))
+/** Labels of an import, as shares of one, of the users that are known. */
+export function* labelsOfSet({ prototypes }: PrototypeImport, store: StoreReader): Generator<Labels> {
+  for (const { userId, shares } of prototypes) {
+    const userIndex = store.userIndexOf(userId)
+    if (userIndex === undefined) continue
+    yield {
+      userIndex,
+      userId,
+      shares: shares.map(({ persona, share }) => ({ persona, share: share / shareOne })),
+    }
+  }
 }
 
 function describe(evaluation: Evaluation, plot: string | undefined): string {
@@ -92,7 +98,7 @@ function describe(evaluation: Evaluation, plot: string | undefined): string {
     ['walk and words', both],
   ] as const
   return [
-    `${evaluation.labelled} labelled users with purchases (${evaluation.absent} without are left out), ${evaluation.personas} personas; ` +
+    `${evaluation.labelled} labelled users with purchases, ${evaluation.personas} personas; ` +
       `${evaluation.prototypes} as prototypes, the others as truth; ${seeds.length} seeds. Kindred read the words in ${evaluation.content_seeds} of them.`,
     '',
     table([

@@ -2,10 +2,10 @@
 // 1999) of leave-one-out prototypes, shrunk to a fit of all personas together where a persona is rare.
 import { fitLogistic, logitOf, sigmoid, softplus } from './logistic.ts'
 
-/** Features of one user and persona: constant, log lift, content, log degree. */
-export const featureCount = 4
+/** Features of one user and persona: constant, log lift, content, log degree, and the products of the last with either. */
+export const featureCount = 6
 
-/** A fit. Log odds of persona c: base[c] + sum over features j of coefficients[c · 4 + j] · x_j. */
+/** A fit. Log odds of persona c: base[c] + sum over features j of coefficients[c · 6 + j] · x_j. */
 export type Calibration = {
   /** Log odds of the base rates among prototypes, C entries. */
   readonly base: Float64Array
@@ -17,6 +17,8 @@ export type Calibration = {
 /** What is known of n prototypes, each without its own label in it, and what they are labelled (n × C). */
 export type CalibrationSample = {
   readonly personas: number
+  /** The first so many rows are prototypes as they are now: the threshold is chosen on those. */
+  readonly whole: number
   /** log(q / prior), 0 where the walk does not land. */
   readonly logLift: Float64Array
   /** Log odds by words relative to the base rate, 0 without a content head. */
@@ -74,7 +76,8 @@ export function fitCalibration(sample: CalibrationSample): Calibration {
   const fitted = { base, coefficients, enter: 0 }
   const probabilities = new Float64Array(labels.length)
   for (let i = 0; i < labels.length; i++) probabilities[i] = sigmoid(oddsAt(fitted, sample, i, personas))
-  return { ...fitted, enter: bestThreshold(probabilities, labels) }
+  const whole = sample.whole * personas
+  return { ...fitted, enter: bestThreshold(probabilities.subarray(0, whole), labels.subarray(0, whole)) }
 }
 
 /** Log odds of persona c for these features. */
@@ -87,9 +90,9 @@ export function oddsOf(
   return (
     base[c]! +
     coefficients[at]! +
-    coefficients[at + 1]! * x.logLift +
-    coefficients[at + 2]! * x.content +
-    coefficients[at + 3]! * x.logDegree
+    coefficients[at + 3]! * x.logDegree +
+    (coefficients[at + 1]! + coefficients[at + 4]! * x.logDegree) * x.logLift +
+    (coefficients[at + 2]! + coefficients[at + 5]! * x.logDegree) * x.content
   )
 }
 
@@ -129,10 +132,9 @@ function rowsOf(
   const chosen = new Uint8Array(count)
   for (let row = 0; row < count; row++) {
     const at = persona === undefined ? row : row * personas + persona
-    features[row * featureCount] = 1
-    features[row * featureCount + 1] = logLift[at]!
-    features[row * featureCount + 2] = content[at]!
-    features[row * featureCount + 3] = logDegree[Math.floor(at / personas)]!
+    const degree = logDegree[Math.floor(at / personas)]!
+    const x = [1, logLift[at]!, content[at]!, degree, logLift[at]! * degree, content[at]! * degree]
+    features.set(x, row * featureCount)
     offsets[row] = base[at % personas]!
     chosen[row] = labels[at]!
   }

@@ -19,8 +19,8 @@ const basketsMin = 2
 /** Word weights of one fit; `weights` by word (row) and persona. A product's entry is the sum over its distinct words. */
 export type ContentModel = {
   readonly words: ReadonlyMap<string, number>
-  /** V × C. */
-  readonly weights: Float64Array
+  /** V × C whole numbers of 2⁻²⁰. */
+  readonly weights: Int32Array
   /** Log odds at no words, relative to the base rate: C entries. */
   readonly bias: Float64Array
 }
@@ -59,9 +59,9 @@ function* wordsIn(text: string): Generator<string> {
   }
 }
 
-/** Fits the head; undefined where no word is shared by two prototypes. At most `contentPrototypesMax` are read, evenly. */
+/** Fits the head; undefined where no word is shared by two prototypes. The first `contentPrototypesMax` are read. */
 export function fitContent(given: readonly ContentExample[], personas: number): ContentFit | undefined {
-  const examples = evenly(given, contentPrototypesMax)
+  const examples = given.slice(0, contentPrototypesMax)
   const { words, basketsOf } = vocabularyOf(examples)
   if (words.size === 0) return undefined
   const scale = basketsOf.map((baskets) => Math.sqrt(Math.log((examples.length + 1) / (baskets + 1))))
@@ -69,7 +69,7 @@ export function fitContent(given: readonly ContentExample[], personas: number): 
   const everybody = Int32Array.from(examples, (_, i) => i)
   const empty = () => ({
     words,
-    weights: new Float64Array(words.size * personas),
+    weights: new Int32Array(words.size * personas),
     bias: new Float64Array(personas),
   })
   const model = empty()
@@ -106,14 +106,8 @@ function put(
   { fitted, scale, base }: { fitted: Float64Array; scale: readonly number[]; base: number },
 ): void {
   for (let word = 0; word < scale.length; word++)
-    weights[word * bias.length + c] = fitted[word]! * scale[word]!
+    weights[word * bias.length + c] = Math.round(fitted[word]! * scale[word]! * contentOne)
   bias[c] = fitted[scale.length]! - base
-}
-
-/** Every n-th of them, so that there are at most `most`. */
-function evenly<T>(all: readonly T[], most: number): readonly T[] {
-  if (all.length <= most) return all
-  return Array.from({ length: most }, (_, i) => all[Math.floor((i * all.length) / most)]!)
 }
 
 /** Words of enough baskets, the commonest if there are too many, in order of first sight; and how many baskets have each. */
@@ -175,10 +169,8 @@ export function contentVector(
     any = true
     for (let c = 0; c < personas; c++) out[offset + c]! += weights[row * personas + c]!
   }
-  for (let c = 0; c < personas; c++) {
-    const whole = Math.round(out[offset + c]! * contentOne)
-    out[offset + c] = Math.max(-contentEntryMax, Math.min(contentEntryMax, whole))
-  }
+  for (let c = 0; c < personas; c++)
+    out[offset + c] = Math.max(-contentEntryMax, Math.min(contentEntryMax, out[offset + c]!))
   return any
 }
 

@@ -1,10 +1,11 @@
 // Baselines beside Kindred, each from the same prototypes: base rates, GPLR as published, Jaccard neighbours, and logistic
 // regression on title words. Thresholds are chosen on the prototypes, leave-one-out or out of fold, never on the truth.
 import { bestThreshold } from '../core/calibration.ts'
+import { flat } from '../core/fit.ts'
+import type { LabelledGraph, LabelledUser } from '../core/labelled.ts'
 import { fitSparseLogistic, type SparseRows, sigmoid, sparseOdds } from '../core/logistic.ts'
-import type { LabelledGraph, LabelledUser } from './graph.ts'
 import type { Predictions } from './metrics.ts'
-import { flat, heldFrom } from './model.ts'
+import { heldFrom } from './model.ts'
 
 export const baselineNames = ['prior', 'gplr', 'jaccard', 'title_lr'] as const
 export type BaselineName = (typeof baselineNames)[number]

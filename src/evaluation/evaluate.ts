@@ -1,8 +1,10 @@
 // Evaluation: labels in, truth out. A seeded share of the labelled users become prototypes, the others are the truth; the
 // same split for Kindred and the baselines; several seeds, mean and spread.
+
+import type { Evidence, FitPolicy } from '../core/fit.ts'
+import { earlier, type LabelledGraph, type LabelledUser } from '../core/labelled.ts'
 import { rngFor } from '../core/rng.ts'
 import { type BaselineName, baselineNames, baselines } from './baselines.ts'
-import { earlier, type LabelledGraph, type LabelledUser } from './graph.ts'
 import {
   type Bin,
   meanAndSpread,
@@ -13,7 +15,7 @@ import {
   qualityOf,
   reliabilityOf,
 } from './metrics.ts'
-import { type Evidence, type Fitted, fitModels, type ModelPolicy } from './model.ts'
+import { type Fitted, fitModels } from './model.ts'
 
 /** Purchases (distinct products) that a user is judged by, in the order of the first purchase of each. */
 export const purchaseMarks = [1, 3, 5, 10, 20, 50] as const
@@ -23,7 +25,6 @@ type Spread = Quality & { spread: Quality }
 export type Evaluation = {
   labelled: number
   prototypes: number
-  absent: number
   personas: number
   seeds: number[]
   /** What Kindred answers by: in how many seeds the words were read beside the walk. */
@@ -48,7 +49,7 @@ export type EvaluationOptions = {
   /** Share of the labelled users that become prototypes. */
   readonly share: number
   readonly seeds: readonly number[]
-  readonly policy: ModelPolicy
+  readonly policy: FitPolicy
 }
 
 /** Runs the protocol. Throws nothing that is not a fault; needs at least two labelled users on either side. */
@@ -67,7 +68,6 @@ export function evaluate(graph: LabelledGraph, { share, seeds, policy }: Evaluat
   return {
     labelled: graph.users.length,
     prototypes: first.prototypes,
-    absent: graph.absent,
     personas: graph.personas.length,
     seeds: [...seeds],
     content_seeds: rounds.filter(({ chosen }) => chosen === 'both').length,
@@ -106,7 +106,7 @@ function roundOf(
     prototypes,
     truth,
     policy,
-  }: { prototypes: readonly LabelledUser[]; truth: readonly LabelledUser[]; policy: ModelPolicy },
+  }: { prototypes: readonly LabelledUser[]; truth: readonly LabelledUser[]; policy: FitPolicy },
 ): Round {
   const personas = graph.personas.length
   const fitted = fitModels(graph, prototypes, policy)

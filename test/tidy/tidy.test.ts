@@ -49,6 +49,7 @@ const allowed: Record<string, readonly string[]> = {
   sink: ['core', 'codec', 'errors', 'kafka'],
   kafka: ['errors'],
   lookup: ['core', 'errors'],
+  evaluation: ['core', 'errors', 'pipeline'],
   http: ['core', 'codec', 'errors', 'lookup'],
   profiler: [
     'codec',
@@ -80,6 +81,8 @@ const allowed: Record<string, readonly string[]> = {
   server: ['config', 'core', 'errors', 'http', 'store', 'lookup', 'profiler', 'ingest-worker', 'source'],
   cli: [
     'config',
+    'evaluation',
+    'pipeline',
     'core',
     'codec',
     'errors',

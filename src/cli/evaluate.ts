@@ -6,6 +6,7 @@ import { shareOne } from '../core/limits.ts'
 import { UsageError } from '../errors.ts'
 import { baselineNames } from '../evaluation/baselines.ts'
 import { type Evaluation, evaluate } from '../evaluation/evaluate.ts'
+import { liveQuality } from '../evaluation/live.ts'
 import type { Quality } from '../evaluation/metrics.ts'
 import { reliabilityPlot } from '../evaluation/plot.ts'
 import { type Labels, readLabelled } from '../pipeline/labelled.ts'
@@ -20,6 +21,7 @@ type EvaluateOptions = DataOptions & {
   share: string
   seeds: string
   plot?: string
+  live: boolean
 }
 
 export function addEvaluate(program: Command): void {
@@ -32,10 +34,12 @@ export function addEvaluate(program: Command): void {
     .option('--share <x>', 'share of the labelled users that become prototypes', '0.1')
     .option('--seeds <n>', 'number of random splits', '4')
     .option('--plot <file>', 'write a reliability plot (SVG)')
+    .option('--live', 'judge the answers as they stand, for labelled users who are no prototypes', false)
     .action(evaluateAction)
 }
 
 async function evaluateAction(options: EvaluateOptions): Promise<void> {
+  if (options.live) return evaluateLive(options)
   const share = Number(options.share)
   if (!(share > 0 && share < 1)) throw new UsageError('--share is a number between 0 and 1')
   const seeds = Number(options.seeds)
@@ -66,6 +70,20 @@ async function evaluateAction(options: EvaluateOptions): Promise<void> {
     )
   if (options.json) printJson(evaluation)
   else print(describe(evaluation, options.plot))
+}
+
+async function evaluateLive(options: EvaluateOptions): Promise<void> {
+  const set = readImport(options.labels, options.personas)
+  const quality = await reading(options, (store) =>
+    liveQuality(store, {
+      labels: labelsOfSet(set, store),
+      personas: set.personas.map(({ name }) => name),
+    }),
+  )
+  if (quality === undefined)
+    throw new UsageError(`no labelled user has bought something in ${options.data} and is no prototype`)
+  if (options.json) printJson(quality)
+  else print(`${table(Object.entries(quality).map(([name, value]) => [name, String(value)]))}\n`)
 }
 
 /** Labels of an import, as shares of one, of the users that are known. */

@@ -4,6 +4,7 @@ import { readFileSync } from 'node:fs'
 import { Command, CommanderError } from 'commander'
 import { messageOf, UsageError } from '../errors.ts'
 import { addBackup } from './backup.ts'
+import { addCalibrate } from './calibrate.ts'
 import { addConfig } from './config.ts'
 import { addDemo } from './demo.ts'
 import { addDoctor } from './doctor.ts'
@@ -29,6 +30,7 @@ const commands = [
   addLookup,
   addExplain,
   addExport,
+  addCalibrate,
   addEvaluate,
   addVerify,
   addErase,

@@ -42,3 +42,5 @@ export type ControlRecord =
       readonly schemas?: Readonly<Record<string, string>>
     }
   | { readonly kind: 'drop_sink'; readonly name: string }
+  /** Fit probabilities now, and decide everybody under them. */
+  | { readonly kind: 'calibrate' }

@@ -6,6 +6,7 @@ import { type PrototypeVersion, primaryOfShares, type ShareList, shareSumsOf } f
 import { exactVector, roundVector } from '../core/vector.ts'
 import type { StoreReader, UserRow } from '../store/port.ts'
 import { addUser } from './apply-event.ts'
+import { calibrateNow } from './calibrate.ts'
 import { decideUser, emitIfChanged } from './decide-user.ts'
 import { activate, activeVersion, type Engine } from './engine.ts'
 import { type RecordCause, type Run, warm, writeDirty } from './run.ts'
@@ -65,11 +66,22 @@ export function switchVersion(run: Run, version: number, cause: RecordCause): vo
   tx.putVersion(meta)
   tx.count.version = version
   const labels = labelUsers(run, shadow, version)
-  activate(engine, activeVersion(meta, engine.policy, labels))
+  activate(engine, activeVersion(meta, engine.policy, labels), tx)
   engine.shadow = undefined
   tx.dropPendingImport()
+  beginEpochOf(run)
   for (const user of [...tx.users()]) carryOver(run, user, { names: before, cause: { ...cause, ts: when } })
   if (old > 0) tx.dropVersion(old)
+}
+
+/** Fits to the new version's prototypes, if they have evidence enough; the users are decided under it one by one. */
+function beginEpochOf(run: Run): void {
+  const { count } = run.tx
+  count.epoch = 0
+  count.sweepNext = count.sweepEnd
+  calibrateNow(run, 'version')
+  const epoch = run.engine.calibrated?.epoch
+  run.tx.dropEpochs({ epoch: epoch?.epoch ?? count.epochs + 1, head: epoch?.head ?? count.heads + 1 })
 }
 
 /** Every product's vector of the new version, published as it is: before the rows that this record writes. */
@@ -127,6 +139,8 @@ function carryOver(
     scores: new Float64Array(active.names.length),
     held,
     primary: -1,
+    epoch: 0,
+    probabilities: new Float64Array(0),
   })
   const shares = active.labels.get(user)
   if (shares === undefined) {

@@ -74,7 +74,6 @@ function userLine(
     method: methodOf(row),
     ...(row.method === 'sampled' ? { position: row.position, half_width: row.halfWidth } : {}),
     prototype_set_version: row.version,
-    calibration_epoch: row.epoch,
   }
 }
 

@@ -54,6 +54,7 @@ const allowed: Record<string, readonly string[]> = {
   profiler: [
     'codec',
     'config',
+    'core',
     'errors',
     'pipeline',
     'source',

@@ -85,7 +85,7 @@ export function fitContent(given: readonly ContentExample[], personas: number): 
       const chosen = everybody.filter((i) => examples[i]!.fold !== k)
       const foldBase = baseOf(labels, chosen)
       if (foldBase === undefined) return
-      const fitted = fitSparseLogistic(rows, labels, { ...options, chosen, from: whole })
+      const fitted = fitSparseLogistic(rows, labels, { ...options, chosen })
       put(fold, c, { fitted, scale, base: foldBase })
     })
   }

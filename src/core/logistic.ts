@@ -157,15 +157,13 @@ export function fitSparseLogistic(
     columns,
     penalty,
     chosen,
-    from,
   }: {
     readonly columns: number
     readonly penalty: number
     readonly chosen: Int32Array
-    readonly from?: Float64Array
   },
 ): Float64Array {
-  const w = from?.slice() ?? new Float64Array(columns + 1)
+  const w = new Float64Array(columns + 1)
   const size = columns + 1
   const curvature = new Float64Array(chosen.length)
   const residual = new Float64Array(chosen.length)

@@ -110,7 +110,7 @@ function titleRegression({ graph, prototypes, users }: Task): Predictions {
     for (let i = 0; i < users.length; i++) rows[i]![c] = sigmoid(sparseOdds(asked, i, whole))
     for (let fold = 0; fold < regression.folds; fold++) {
       const chosen = all.filter((i) => i % regression.folds !== fold)
-      const part = fitSparseLogistic(known, labels, { ...options, chosen, from: whole })
+      const part = fitSparseLogistic(known, labels, { ...options, chosen })
       for (let i = fold; i < all.length; i += regression.folds)
         own[i]![c] = sigmoid(sparseOdds(known, i, part))
     }

@@ -59,3 +59,6 @@ export const contentPrototypesMax = 2048
 
 /** Words that the content head knows. */
 export const contentWordsMax = 20_000
+
+/** Longer rationales of labels are cut to so many UTF-16 units. */
+export const rationaleLengthMax = 2000

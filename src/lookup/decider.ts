@@ -1,7 +1,7 @@
 // Deciding a user anew as the engine would, from the stored edges and the epoch that the user was decided under: what
 // verification, exports and explanations read. Independent of the engine's hot memory.
 import { featureCount, logDegreeOf, logLiftOf } from '../core/calibration.ts'
-import { type ContentModel, contentOne, contentScoreOf, contentVector, wordsOf } from '../core/content.ts'
+import { type ContentModel, contentScoreOf, contentVector, wordsOf } from '../core/content.ts'
 import { decideByOdds, type OddsPolicy, oddsInto, oddsPolicyOf } from '../core/decide.ts'
 import type { Epoch } from '../core/epoch.ts'
 import type { ProductIndex } from '../core/ids.ts'
@@ -19,6 +19,8 @@ export type Evidence = {
   readonly edges: readonly { readonly product: ProductIndex; readonly weight: number }[]
   /** The standing sampled answer, if the user has one. */
   readonly sampled?: Float64Array | undefined
+  /** X(u), where it is known already: read from the edges otherwise. */
+  readonly content?: Float64Array | undefined
 }
 
 export type Decided = {
@@ -113,11 +115,16 @@ export class Decider {
     }
   }
 
-  /** What one product's words say of a persona under an epoch, in log odds at a single purchase; 0 where none are read. */
-  wordsOf(product: ProductIndex, { epoch, persona }: { epoch: number; persona: number }): number {
+  /** v(p) under an epoch, C entries in units of 2⁻²⁰; undefined where words are not read. */
+  vectorOf(product: ProductIndex, epoch: number): Float64Array | undefined {
     const fit = this.#fitOf(epoch)
-    if (fit?.model === undefined) return 0
-    return this.#vectorOf(product, fit).values[persona]! / contentOne
+    return fit?.model === undefined ? undefined : this.#vectorOf(product, fit).values
+  }
+
+  /** X(u) under an epoch; undefined where words are not read. */
+  contentOf(edges: Evidence['edges'], epoch: number): Float64Array | undefined {
+    const fit = this.#fitOf(epoch)
+    return fit?.model === undefined ? undefined : this.#sums(edges, fit)
   }
 
   epoch(epoch: number): Epoch | undefined {
@@ -145,13 +152,18 @@ export class Decider {
   }
 
   /** X(u); undefined where words are not read or none is known. */
-  #content({ edges }: Evidence, fit: Fit): Row | undefined {
+  #content({ edges, content }: Evidence, fit: Fit): Row | undefined {
     if (fit.model === undefined) return undefined
+    const values = content ?? this.#sums(edges, fit)
+    return values.some((value) => value !== 0) ? { values, offset: 0 } : undefined
+  }
+
+  #sums(edges: Evidence['edges'], fit: Fit): Float64Array {
     const personas = this.#carried.length
     const sums = { values: new Float64Array(personas), offset: 0 }
     for (const { product, weight } of edges)
       addScaled(sums, this.#vectorOf(product, fit), { weight, personas })
-    return sums.values.some((value) => value !== 0) ? sums : undefined
+    return sums.values
   }
 
   #vectorOf(product: ProductIndex, { epoch, model }: Fit): Row {

@@ -40,8 +40,9 @@ export function recalibrate(run: Run, cause: RecordCause): void {
 export function sweep(run: Run, cause: RecordCause): void {
   const { count } = run.tx
   if (count.sweepNext >= count.sweepEnd) return
+  const named = { ...cause, eventId: `calibration:${count.epoch}`, ts: Math.max(0, count.streamTs) }
   const end = Math.min(count.sweepEnd, count.sweepNext + run.engine.policy.calibration.sweepUsers)
-  for (let user = count.sweepNext; user < end; user++) decideUnder(run, user as UserIndex, cause)
+  for (let user = count.sweepNext; user < end; user++) decideUnder(run, user as UserIndex, named)
   count.sweepNext = end
   if (end === count.sweepEnd) endSweep(run)
 }

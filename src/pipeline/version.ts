@@ -4,7 +4,7 @@ import type { PrototypeImport } from '../core/event.ts'
 import type { ProductIndex, UserIndex } from '../core/ids.ts'
 import { type PrototypeVersion, primaryOfShares, type ShareList, shareSumsOf } from '../core/prototype.ts'
 import { exactVector, roundVector } from '../core/vector.ts'
-import type { StoreReader, UserRow } from '../store/port.ts'
+import type { PendingLabel, StoreReader, UserRow } from '../store/port.ts'
 import { addUser } from './apply-event.ts'
 import { calibrateNow } from './calibrate.ts'
 import { decideUser, emitIfChanged } from './decide-user.ts'
@@ -22,15 +22,16 @@ export function beginImport(run: Run, { set, at }: { set: PrototypeImport; at: n
     engine.shadow = undefined
     return
   }
+  const prototypes = set.prototypes.filter(({ note }) => note?.heldOut !== true)
   const version: PrototypeVersion = {
     version: ++tx.count.versions,
     hash: set.hash,
     personas: set.personas,
     shareSums: shareSumsOf(
-      set.prototypes.map(({ shares }) => shares),
+      prototypes.map(({ shares }) => shares),
       set.personas.length,
     ),
-    prototypes: set.prototypes.length,
+    prototypes: prototypes.length,
   }
   tx.putPendingImport({ version, at }, set.prototypes)
   engine.shadow = shadowOf(tx)
@@ -41,7 +42,11 @@ export function shadowOf(store: StoreReader): Shadow | undefined {
   const pending = store.pendingImport()
   if (pending === undefined) return undefined
   const { version, personas } = pending.version
-  return new Shadow({ version, personas: personas.length, labels: store.pendingLabels() })
+  return new Shadow({ version, personas: personas.length, labels: prototypesOf(store) })
+}
+
+function* prototypesOf(store: StoreReader): Generator<PendingLabel> {
+  for (const label of store.pendingLabels()) if (label.note?.heldOut !== true) yield label
 }
 
 /** Switches to the pending version: new vectors, and every user decided anew with what it held carried over by name. */
@@ -114,6 +119,11 @@ function labelUsers(
     const userIndex = tx.userIndexOf(userId) ?? addUser(run, userId as UserRow['userId'])
     tx.putLabels(version, userIndex, shares)
     labels.push({ userIndex, shares })
+  }
+  for (const { userId, shares, note } of [...tx.pendingLabels()]) {
+    if (note === undefined) continue
+    const userIndex = tx.userIndexOf(userId) ?? addUser(run, userId)
+    tx.putLabelNote(version, userIndex, { shares, note })
   }
   writeDirty(run, true)
   return labels

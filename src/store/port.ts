@@ -6,7 +6,7 @@ import type { Edge } from '../core/edge.ts'
 import type { Epoch } from '../core/epoch.ts'
 import type { EventId, ProductId, ProductIndex, UserId, UserIndex } from '../core/ids.ts'
 import type { Method, Status } from '../core/persona.ts'
-import type { PrototypeVersion, ShareList } from '../core/prototype.ts'
+import type { LabelNote, PrototypeVersion, ShareList } from '../core/prototype.ts'
 import type { Rng } from '../core/rng.ts'
 import type { WalkEdge } from '../core/sampled-walk.ts'
 
@@ -55,14 +55,6 @@ export type ProductRow = {
   readonly category: string | undefined
   /** Text that the product's words are of under a content fit; absent while it is the same one. */
   readonly former?: FormerText | undefined
-}
-
-/** What is known of a label beside its shares. A held-out user is labelled and is no prototype: the truth meter. */
-export type LabelNote = {
-  readonly heldOut?: true
-  /** Who labelled, e.g. `keyword`. */
-  readonly labeller?: string
-  readonly rationale?: string
 }
 
 export type LabelledRow = {

@@ -2,7 +2,7 @@
 import type { ContentFit } from '../../core/content.ts'
 import type { Epoch } from '../../core/epoch.ts'
 import type { ProductIndex, UserId, UserIndex } from '../../core/ids.ts'
-import type { PrototypeVersion, ShareList } from '../../core/prototype.ts'
+import type { LabelNote, PrototypeVersion, ShareList } from '../../core/prototype.ts'
 import type * as port from '../port.ts'
 import { type Environment, readMeta, writeMeta } from './environment.ts'
 import { decodeContentFit, decodeEpoch, encodeContentFit, encodeEpoch } from './epoch-rows.ts'
@@ -34,7 +34,7 @@ type VersionMethods =
   | 'putContentFit'
 
 /** A note; shares stand with it for a held-out user alone. */
-type StoredNote = { readonly note: port.LabelNote; readonly shares?: ShareList }
+type StoredNote = { readonly note: LabelNote; readonly shares?: ShareList }
 
 export function versionTables(environment: Environment): Pick<port.StoreWriter, VersionMethods> {
   const tables: Pick<port.StoreWriter, VersionMethods> = {
@@ -89,7 +89,7 @@ export function versionTables(environment: Environment): Pick<port.StoreWriter, 
       }
     },
 
-    labelNote(version: number, user: UserIndex): port.LabelNote | undefined {
+    labelNote(version: number, user: UserIndex): LabelNote | undefined {
       const bytes = environment.tables.label_notes.get(pair(version, user))
       return bytes && parseJson<StoredNote>(bytes).note
     },

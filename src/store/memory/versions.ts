@@ -3,8 +3,8 @@
 import type { ContentFit } from '../../core/content.ts'
 import type { Epoch } from '../../core/epoch.ts'
 import type { ProductIndex, UserIndex } from '../../core/ids.ts'
-import type { PrototypeVersion, ShareList } from '../../core/prototype.ts'
-import type { LabelNote, PendingImport, PendingLabel, StoreWriter, VectorRow } from '../port.ts'
+import type { LabelNote, PrototypeVersion, ShareList } from '../../core/prototype.ts'
+import type { PendingImport, PendingLabel, StoreWriter, VectorRow } from '../port.ts'
 import { ascendingKeys, type MemoryState, type UndoLog } from './undo.ts'
 
 export function versionsPart({ undo }: MemoryState) {

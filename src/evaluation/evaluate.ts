@@ -3,7 +3,7 @@
 
 import type { Evidence, FitPolicy } from '../core/fit.ts'
 import { earlier, type LabelledGraph, type LabelledUser } from '../core/labelled.ts'
-import { rngFor } from '../core/rng.ts'
+import { shuffled } from '../core/shuffle.ts'
 import { type BaselineName, baselineNames, baselines } from './baselines.ts'
 import {
   type Bin,
@@ -165,17 +165,4 @@ export function splitBySeed(
   const order = shuffled(users, seed)
   const count = Math.min(users.length - 1, Math.max(1, Math.round(users.length * share)))
   return { prototypes: order.slice(0, count), truth: order.slice(count) }
-}
-
-/** Fisher–Yates, seeded. */
-export function shuffled<T>(all: readonly T[], seed: number): T[] {
-  const rng = rngFor({ seed, text: 'shuffle', position: 0 })
-  const order = [...all]
-  for (let i = order.length - 1; i > 0; i--) {
-    const j = rng.below(i + 1)
-    const value = order[i]!
-    order[i] = order[j]!
-    order[j] = value
-  }
-  return order
 }

@@ -9,6 +9,7 @@ import {
   openSync,
   readFileSync,
   renameSync,
+  rmSync,
   writeFileSync,
   writeSync,
 } from 'node:fs'
@@ -38,9 +39,10 @@ export class AppendFile<T extends object> {
     return { file: new AppendFile<T>(path, fd, size), entries }
   }
 
-  /** Resolves nothing and waits for the disk: what was appended is there after a kill, and after a power loss. */
-  append(entry: T): void {
-    const bytes = Buffer.from(`${JSON.stringify(entry)}\n`)
+  /** Appends, and waits for the disk: what was appended is there after a kill, and after a power loss. */
+  append(entries: readonly T[]): void {
+    if (entries.length === 0) return
+    const bytes = bytesOf(entries)
     try {
       for (let at = 0; at < bytes.length; ) at += writeSync(this.#fd, bytes, at)
       fdatasyncSync(this.#fd)
@@ -53,7 +55,7 @@ export class AppendFile<T extends object> {
 
   /** Replaces the file by one of these entries, at once or not at all. */
   rewrite(entries: readonly T[]): void {
-    const bytes = Buffer.from(entries.map((entry) => `${JSON.stringify(entry)}\n`).join(''))
+    const bytes = bytesOf(entries)
     replaceFile(this.#path, bytes)
     closeSync(this.#fd)
     this.#fd = openSync(this.#path, 'a+')
@@ -63,6 +65,12 @@ export class AppendFile<T extends object> {
   close(): void {
     closeSync(this.#fd)
   }
+}
+
+/** Removes a file, and waits for the disk. */
+export function removeFile(path: string): void {
+  rmSync(path, { force: true })
+  syncDirectory(path)
 }
 
 /** Writes a file whole: a reader, and a crash, find the old one or the new one. */
@@ -81,6 +89,10 @@ export function replaceFile(path: string, bytes: string | Uint8Array): void {
   } catch (error) {
     throw new FatalError(`cannot write ${path}: ${messageOf(error)}`)
   }
+}
+
+function bytesOf(entries: readonly object[]): Buffer {
+  return Buffer.from(entries.map((entry) => `${JSON.stringify(entry)}\n`).join(''))
 }
 
 function readWhole<T>(path: string): { entries: T[]; size: number; torn: boolean } {

@@ -31,7 +31,8 @@ export function basketText(basket: readonly BasketLine[], tokenBudget: number): 
     items.push(item)
     bytes += more
   }
-  return items.length === 0 ? '' : items.join('; ') + restText(basket.length - items.length)
+  if (items.length === 0) return cutToBytes(itemText(ordered[0]!), room) + restText(basket.length - 1)
+  return items.join('; ') + restText(basket.length - items.length)
 }
 
 /** Most bought first, then most recent, then the next of each, without repeating. */
@@ -47,6 +48,18 @@ function itemText({ title, times }: BasketLine): string {
   const clean = title.replaceAll(/[\s\p{Cc}]+/gu, ' ').trim()
   const short = clean.length > titleUnitsMax ? `${clean.slice(0, titleUnitsMax).toWellFormed()}…` : clean
   return times === 1 ? `${short}, once` : `${short}, ${times} times`
+}
+
+/** The beginning of a text within some bytes of UTF-8, whole characters. */
+function cutToBytes(text: string, bytesMax: number): string {
+  let cut = ''
+  let bytes = 0
+  for (const character of text) {
+    bytes += Buffer.byteLength(character)
+    if (bytes > bytesMax) break
+    cut += character
+  }
+  return cut
 }
 
 function restText(products: number): string {

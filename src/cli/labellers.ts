@@ -8,6 +8,7 @@ import type { Spent } from '../labelling/paid-calls.ts'
 import type { Labeller } from '../labelling/port.ts'
 import { requireData } from '../profiler.ts'
 import { holderOf, tryWriterLock, type WriterLock } from '../store/lock.ts'
+import type { StoreReader } from '../store/port.ts'
 import { reading } from './context.ts'
 
 export const labellerKinds = ['openai', 'keyword', 'embedding'] as const
@@ -77,7 +78,9 @@ export async function openLabeller(
     }
     case 'embedding': {
       const { embeddingLabeller, loadMiniLm } = await import('../labelling/embedding-labeller.ts')
-      return free(embeddingLabeller({ personas, ...(await loadMiniLm()) }))
+      requireData(opening.dir)
+      const reference = await reading({ data: opening.dir }, titlesOf)
+      return free(embeddingLabeller({ personas, reference, ...(await loadMiniLm()) }))
     }
     case 'openai': {
       const { openAiLabeller } = await import('../labelling/openai-labeller.ts')
@@ -154,6 +157,11 @@ export function lockLabelling(dataDir: string, role: string): WriterLock {
       `${dir} is in use by ${holderOf(dir)}: wait for it, or stop it (nothing paid is lost)`,
     )
   return lock
+}
+
+/** The titles of all products that have one. */
+export function titlesOf(store: StoreReader): string[] {
+  return [...store.products()].flatMap((product) => store.product(product)!.title ?? [])
 }
 
 function free(labeller: Labeller): OpenLabeller {

@@ -5,9 +5,8 @@ import { FatalError, UsageError } from '../errors.ts'
 import { replaceFile } from '../labelling/append-file.ts'
 import { checkPersonas, type Finding } from '../labelling/check-personas.ts'
 import type { Proposal, ProposeOptions, Sample } from '../labelling/propose-personas.ts'
-import type { StoreReader } from '../store/port.ts'
 import { configOf, type DataOptions, reading, withData } from './context.ts'
-import { type ApiFlags, apiOverrides, openPaidCalls } from './labellers.ts'
+import { type ApiFlags, apiOverrides, openPaidCalls, titlesOf } from './labellers.ts'
 import { print, printJson, table } from './output.ts'
 import { spentFields, tellEstimate, usdOf, withApi } from './prototypes-label.ts'
 import { readText } from './read-import.ts'
@@ -159,10 +158,6 @@ function report(file: string, findings: readonly Finding[]): string {
         `${severity}: ${persona === undefined ? '' : `${persona}: `}${message}\n`,
     )
     .join('')
-}
-
-function titlesOf(store: StoreReader): string[] {
-  return [...store.products()].flatMap((product) => store.product(product)!.title ?? [])
 }
 
 function jsonOf(text: string, file: string): unknown {

@@ -1,8 +1,9 @@
 // A shop of invented shoppers as a data directory and files, for commands that label.
-import { writeFileSync } from 'node:fs'
+import { cpSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { succeed } from './command.ts'
+import { json, makeDirectory, removeDirectory, type Settings, succeed, withDirectory } from './command.ts'
 import { ndjsonOf } from './events.ts'
+import { type FakeOpenAi, startFakeOpenAi } from './fake-openai.ts'
 import { personas } from './labelling.ts'
 
 export type LabellingShop = {
@@ -42,4 +43,46 @@ export async function makeShop(dir: string, each: number): Promise<LabellingShop
   writeFileSync(set, JSON.stringify({ version: '1', personas }))
   await succeed(['replay', '-', '--data', data], { stdin: ndjsonOf(events) })
   return { data, personas: set, users }
+}
+
+export type Given = {
+  readonly dir: string
+  /** A copy of the shop's data. */
+  readonly data: string
+  readonly out: string
+  /** Arguments of `prototypes label` against the fake API. */
+  labelling(...args: string[]): string[]
+  /** What it prints with --json, when it succeeds. */
+  label(settings: Settings, ...args: string[]): Promise<Record<string, unknown>>
+}
+
+/** A shop and a fake API that tests share, each on a copy of the data. */
+export type LabellingRig = {
+  readonly api: FakeOpenAi
+  readonly shop: LabellingShop
+  withShop(work: (given: Given) => Promise<void>): Promise<void>
+  stop(): Promise<void>
+}
+
+export async function startLabellingRig(): Promise<LabellingRig> {
+  const root = makeDirectory()
+  const shop = await makeShop(root, 4)
+  const api = await startFakeOpenAi()
+  return {
+    api,
+    shop,
+    withShop: (work) =>
+      withDirectory((dir) => {
+        const [data, out] = [join(dir, 'data'), join(dir, 'labels.ndjson')]
+        cpSync(shop.data, data, { recursive: true })
+        const fixed = ['prototypes', 'label', '--data', data, '--personas', shop.personas, '--out', out]
+        const labelling = (...args: string[]) => [...fixed, '--base-url', api.baseUrl, ...args]
+        const label: Given['label'] = (settings, ...args) => json(labelling(...args), { env: settings })
+        return work({ dir, data, out, labelling, label })
+      }),
+    async stop() {
+      await api.stop()
+      removeDirectory(root)
+    },
+  }
 }

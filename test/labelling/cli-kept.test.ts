@@ -103,7 +103,10 @@ describe('personas', () => {
       )
       writeFileSync(
         file,
-        JSON.stringify({ version: '1', personas: personas.map((each) => ({ ...each, name: 'x' })) }),
+        JSON.stringify({
+          version: '1',
+          personas: personas.map((each) => ({ ...each, name: 'x', keywords: ['unicorn'] })),
+        }),
       )
       const { code, stdout } = await run(['personas', 'check', file, '--data', data, '--json'])
       assert.equal(code, 1)

@@ -1,10 +1,10 @@
 // SIGKILL amid labelling: the answers that came are kept, the run goes on, and no answer is paid for twice.
 import assert from 'node:assert/strict'
-import { appendFileSync, existsSync, readFileSync } from 'node:fs'
+import { appendFileSync, cpSync, existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { describe, it } from 'node:test'
+import { after, before, describe, it } from 'node:test'
 import { batchFile, cacheFile, labellingDir, ledgerFile } from '../../src/labelling/files.ts'
-import { json, parseLines, start, withDirectory } from '../support/command.ts'
+import { json, makeDirectory, parseLines, removeDirectory, start, withDirectory } from '../support/command.ts'
 import { answerFirstPersona, type FakeOpenAi, startFakeOpenAi } from '../support/fake-openai.ts'
 import { type LabellingShop, makeShop } from '../support/labelling-shop.ts'
 import { until } from '../support/wait.ts'
@@ -14,6 +14,14 @@ type Summary = { labelled: number; failed: number; calls: number; cached: number
 const env = { KINDRED_OPENAI_API_KEY: 'key', KINDRED_LABEL_BATCH_POLL_MS: '5' }
 const answeredFirst = 4
 const atATime = 3
+
+const root = makeDirectory()
+let made: LabellingShop
+
+before(async () => {
+  made = await makeShop(root, 5)
+})
+after(() => removeDirectory(root))
 
 describe('a labelling process that is killed', () => {
   it('live: what was answered is there, what was under way is asked again, each answer is paid once', () =>
@@ -90,7 +98,8 @@ async function withShop(work: (given: Given) => Promise<void>): Promise<void> {
   const api = await startFakeOpenAi()
   try {
     await withDirectory(async (dir) => {
-      const shop = await makeShop(dir, 5)
+      const shop = { ...made, data: join(dir, 'data') }
+      cpSync(made.data, shop.data, { recursive: true })
       const args = ['prototypes', 'label', '--labeller', 'openai', '--base-url', api.baseUrl]
       args.push('--data', shop.data, '--personas', shop.personas)
       args.push('--all-above', '1', '--out', join(dir, 'labels.ndjson'))

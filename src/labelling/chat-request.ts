@@ -14,25 +14,9 @@ export type ChatRequest = {
   readonly max_completion_tokens: number
 }
 
-export type RequestParts = {
-  readonly model: string
-  readonly system: string
-  readonly user: string
-  /** Strict structured output: an object of these fields and no others. */
-  readonly answer: { readonly name: string; readonly schema: ZodType }
-  readonly answerTokensMax: number
-}
-
-export function chatRequest({ model, system, user, answer, answerTokensMax }: RequestParts): ChatRequest {
-  return {
-    model,
-    messages: [
-      { role: 'system', content: system },
-      { role: 'user', content: user },
-    ],
-    response_format: zodResponseFormat(answer.schema, answer.name),
-    max_completion_tokens: answerTokensMax,
-  }
+/** Strict structured output: an object of these fields and no others. */
+export function answerFormat(name: string, schema: ZodType): object {
+  return zodResponseFormat(schema, name)
 }
 
 /** Key of the cache: the same request to the same API, whoever it is about. */

@@ -3,9 +3,21 @@ import { z } from 'zod'
 import { personasMax } from '../core/limits.ts'
 import { hasPhrase, tellingWords, wordsOf } from './words.ts'
 
+export type Rule =
+  | 'form'
+  | 'count'
+  | 'version'
+  | 'name'
+  | 'duplicate'
+  | 'near_duplicate'
+  | 'description'
+  | 'keywords'
+  | 'shared_keyword'
+  | 'unmatched_keyword'
+
 export type Finding = {
   readonly severity: 'error' | 'warning'
-  readonly rule: string
+  readonly rule: Rule
   /** Name of the persona it is about; undefined for the set. */
   readonly persona?: string | undefined
   readonly message: string
@@ -37,7 +49,7 @@ export function checkPersonas(value: unknown, titles?: readonly string[]): Findi
   const parsed = looseSet.safeParse(value)
   if (!parsed.success) {
     const { path, message } = parsed.error.issues[0]!
-    return [error('form', `${path.join('.') || 'the file'}: ${message}`)]
+    return [about().error('form', `${path.join('.') || 'the file'}: ${message}`)]
   }
   const personas = parsed.data.personas.map(({ name, description, keywords }) => ({
     name,
@@ -58,33 +70,36 @@ export function checkPersonas(value: unknown, titles?: readonly string[]): Findi
 function setFindings(personas: readonly Persona[], version: unknown): Finding[] {
   const count = personas.length
   return [
-    ...(count === 0 ? [error('count', 'there is no persona')] : []),
-    ...(count > personasMax ? [error('count', `${count} personas; a set has at most ${personasMax}`)] : []),
+    ...(count === 0 ? [about().error('count', 'there is no persona')] : []),
+    ...(count > personasMax
+      ? [about().error('count', `${count} personas; a set has at most ${personasMax}`)]
+      : []),
     ...(count > 0 && count < personasFew
-      ? [warning('count', `${count} personas tell shoppers hardly apart; about 20 is usual`)]
+      ? [about().warning('count', `${count} personas tell shoppers hardly apart; about 20 is usual`)]
       : []),
     ...(count > personasMany && count <= personasMax
-      ? [warning('count', `${count} personas are many to choose among; about 20 is usual`)]
+      ? [about().warning('count', `${count} personas are many to choose among; about 20 is usual`)]
       : []),
     ...(typeof version === 'string' && version !== ''
       ? []
-      : [warning('version', 'there is no version: name one, so that sets can be told apart')]),
+      : [about().warning('version', 'there is no version: name one, so that sets can be told apart')]),
   ]
 }
 
 function nameFindings({ name }: Persona): Finding[] {
-  if (name.trim() === '') return [error('name', 'a persona has no name')]
+  if (name.trim() === '') return [about().error('name', 'a persona has no name')]
   if (!name.isWellFormed() || /\p{Cc}/u.test(name))
-    return [error('name', 'the name has characters that cannot be written', name)]
+    return [about(name).error('name', 'the name has characters that cannot be written')]
   return [
-    ...(name === name.trim() ? [] : [error('name', 'the name begins or ends with a space', name)]),
-    ...(name.length > nameUnitsMax ? [warning('name', `the name has ${name.length} characters`, name)] : []),
+    ...(name === name.trim() ? [] : [about(name).error('name', 'the name begins or ends with a space')]),
+    ...(name.length > nameUnitsMax
+      ? [about(name).warning('name', `the name has ${name.length} characters`)]
+      : []),
     ...(/[/\\?#%,;"]/.test(name)
       ? [
-          warning(
+          about(name).warning(
             'name',
             'the name has one of / \\ ? # % , ; " — trouble in URLs, lists and segment names',
-            name,
           ),
         ]
       : []),
@@ -95,20 +110,22 @@ function pairFindings(personas: readonly Persona[]): Finding[] {
   const findings: Finding[] = []
   for (const [i, a] of personas.entries())
     for (const b of personas.slice(i + 1)) {
-      if (a.name === b.name) findings.push(error('duplicate', 'the name stands there twice', a.name))
+      if (a.name === b.name) findings.push(about(a.name).error('duplicate', 'the name stands there twice'))
       else if (wordsOf(a.name).join(' ') === wordsOf(b.name).join(' '))
-        findings.push(error('duplicate', `hardly another name than ${JSON.stringify(b.name)}`, a.name))
+        findings.push(about(a.name).error('duplicate', `hardly another name than ${JSON.stringify(b.name)}`))
       else if (alikeness(a.name, b.name) >= alikeMin)
-        findings.push(warning('near_duplicate', `much like ${JSON.stringify(b.name)}: merge them?`, a.name))
+        findings.push(
+          about(a.name).warning('near_duplicate', `much like ${JSON.stringify(b.name)}: merge them?`),
+        )
     }
   return findings
 }
 
 function descriptionFindings({ name, description }: Persona): Finding[] {
   if (description === '')
-    return [error('description', 'there is no description, by which labellers judge', name)]
+    return [about(name).error('description', 'there is no description, by which labellers judge')]
   return description.length < descriptionUnitsMin
-    ? [warning('description', `the description is short (${description.length} characters)`, name)]
+    ? [about(name).warning('description', `the description is short (${description.length} characters)`)]
     : []
 }
 
@@ -121,20 +138,21 @@ function keywordFindings(personas: readonly Persona[]): Finding[] {
     ...personas
       .filter(({ keywords }) => keywords.length === 0)
       .map(({ name }) =>
-        warning('keywords', 'there are no keywords, by which the keyword labeller judges', name),
+        about(name).warning('keywords', 'there are no keywords, by which the keyword labeller judges'),
       ),
     ...personas.flatMap(({ name, keywords }) =>
       keywords
         .filter((keyword) => wordsOf(keyword).length === 0)
-        .map((keyword) => error('keywords', `the keyword ${JSON.stringify(keyword)} has no word`, name)),
+        .map((keyword) =>
+          about(name).error('keywords', `the keyword ${JSON.stringify(keyword)} has no word`),
+        ),
     ),
     ...[...owners]
       .filter(([keyword, names]) => keyword !== '' && names.length > 1)
       .map(([keyword, names]) =>
-        warning(
+        about(names[0]).warning(
           'shared_keyword',
           `the keyword “${keyword}” is also of ${names.slice(1).join(', ')}`,
-          names[0],
         ),
       ),
   ]
@@ -152,7 +170,7 @@ function titleFindings(personas: readonly Persona[], titles: readonly string[]):
         )
       })
       .map((keyword) =>
-        warning('unmatched_keyword', `the keyword “${keyword}” is in no product title`, name),
+        about(name).warning('unmatched_keyword', `the keyword “${keyword}” is in no product title`),
       ),
   )
 }
@@ -169,10 +187,15 @@ function formOf(keyword: string): string {
   return wordsOf(keyword).join(' ')
 }
 
-function error(rule: string, message: string, persona?: string): Finding {
-  return { severity: 'error', rule, persona, message }
-}
-
-function warning(rule: string, message: string, persona?: string): Finding {
-  return { severity: 'warning', rule, persona, message }
+/** Findings about a persona, or the set. */
+function about(persona?: string) {
+  const finding =
+    (severity: Finding['severity']) =>
+    (rule: Rule, message: string): Finding => ({
+      severity,
+      rule,
+      persona,
+      message,
+    })
+  return { error: finding('error'), warning: finding('warning') }
 }

@@ -59,7 +59,9 @@ export function embeddingLabeller({ personas, reference, embed, model }: Embeddi
       const own = await described
       for (const shopper of shoppers) {
         await embedTitles(shopper.basket, { titles, embed })
-        const sayings = shopper.basket.flatMap((line) => sayingOf(line, titles.get(textOf(line))!, own))
+        const sayings = shopper.basket.flatMap((line) =>
+          sayingOf({ line, title: titles.get(textOf(line))! }, own),
+        )
         yield { kind: 'labelled', labelling: labellingOf(shopper, { sayings, personas, labeller }) }
       }
     },
@@ -133,7 +135,10 @@ async function embedTitles(
 /** What one title says: a share for each persona, and how much it counts. */
 type Saying = { readonly title: string; readonly weight: number; readonly shares: readonly number[] }
 
-function sayingOf(line: BasketLine, title: Vector, { vectors, usual }: Described): Saying[] {
+function sayingOf(
+  { line, title }: { line: BasketLine; title: Vector },
+  { vectors, usual }: Described,
+): Saying[] {
   const similarities = vectors.map((persona) => dot(title, persona))
   if (Math.max(...similarities) < similarityMin) return []
   const lifts = similarities.map((similarity, c) => similarity - usual[c]!)

@@ -12,9 +12,9 @@ import { hasPhrase, tellingWords, wordsOf } from './words.ts'
 
 /** A keyword counts whole; a word of name or description this much, shared among the personas that have it. */
 const descriptionWeight = 0.25
-/** A persona with less of the evidence is not named. */
+/** A persona with less of the evidence is not named, unless it has the most. */
 const shareMin = 0.1
-/** A bought unit of evidence is one keyword in one title: less than this is none. */
+/** A keyword in a title is 1: less than this is no evidence. */
 const evidenceMin = 0.5
 
 /** What speaks for a persona. */
@@ -50,8 +50,8 @@ function labellingOf(
   const total = found.reduce((sum, { evidence }) => sum + evidence, 0)
   const named = found
     .map(({ evidence, hits }, i) => ({ name: personas[i]!.name, share: evidence / total, hits }))
-    .filter(({ share }) => share >= shareMin)
     .sort((a, b) => b.share - a.share)
+    .filter(({ share }, rank) => rank === 0 || share >= shareMin)
     .slice(0, personasPerShopperMax)
   if (total < evidenceMin)
     return {

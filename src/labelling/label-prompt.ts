@@ -3,16 +3,30 @@ import { createHash } from 'node:crypto'
 import { z } from 'zod'
 import type { PersonaDefinition } from '../core/prototype.ts'
 import { basketText } from './basket.ts'
-import { type ChatRequest, chatRequest } from './chat-request.ts'
+import { answerFormat, type ChatMessage, type ChatRequest } from './chat-request.ts'
 import { type Failure, type Labelling, personasPerShopperMax, type Shopper } from './port.ts'
 import { oneLine, paid, type Reply, valueIn } from './reply.ts'
 
-export type LabelQuestion = {
+export type QuestionSettings = {
   readonly model: string
   readonly personas: readonly PersonaDefinition[]
   /** Tokens of one purchase history. */
   readonly tokenBudget: number
   readonly answerTokensMax: number
+}
+
+/** What is the same for every shopper, made once: there may be as many requests in memory as there are shoppers. */
+export type LabelQuestion = QuestionSettings & {
+  readonly system: ChatMessage
+  readonly format: object
+}
+
+export function labelQuestion(settings: QuestionSettings): LabelQuestion {
+  return {
+    ...settings,
+    system: { role: 'system', content: systemText(settings.personas) },
+    format: answerFormat('labelling', answerSchema(settings.personas)),
+  }
 }
 
 /** What an answer says of a shopper. */
@@ -24,15 +38,14 @@ export type LabelAnswer = Pick<Labelling, 'personas' | 'rationale'>
  * out. Two shoppers of the same basket are one question.
  */
 export function labelRequest(shopper: Shopper, question: LabelQuestion): ChatRequest {
-  const { model, personas, tokenBudget, answerTokensMax } = question
+  const { model, tokenBudget, answerTokensMax, system, format } = question
   const basket = basketText(shopper.basket, tokenBudget)
-  return chatRequest({
+  return {
     model,
-    system: systemText(personas),
-    user: `Shopper ${pseudonymOf(basket)} bought:\n${basket}`,
-    answer: { name: 'labelling', schema: answerSchema(personas) },
-    answerTokensMax,
-  })
+    messages: [system, { role: 'user', content: `Shopper ${pseudonymOf(basket)} bought:\n${basket}` }],
+    response_format: format,
+    max_completion_tokens: answerTokensMax,
+  }
 }
 
 /** What the shopper is called in the request. */

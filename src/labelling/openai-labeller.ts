@@ -2,13 +2,7 @@
 import type { PersonaDefinition } from '../core/prototype.ts'
 import { tokensInOf } from './chat-request.ts'
 import { costOf } from './cost.ts'
-import {
-  type LabelAnswer,
-  type LabelQuestion,
-  labelRequest,
-  readLabel,
-  shopperNameOf,
-} from './label-prompt.ts'
+import { type LabelAnswer, labelQuestion, labelRequest, readLabel, shopperNameOf } from './label-prompt.ts'
 import { runBatches } from './openai-batch.ts'
 import type { Answered, PaidCalls, PaidRequest } from './paid-calls.ts'
 import { inParallel } from './parallel.ts'
@@ -55,7 +49,7 @@ function groupsOf(
   shoppers: readonly Shopper[],
   { calls, personas, tokenBudget, answerTokensMax }: OpenAiLabellerOptions,
 ): Group[] {
-  const question: LabelQuestion = { model: calls.options.model, personas, tokenBudget, answerTokensMax }
+  const question = labelQuestion({ model: calls.options.model, personas, tokenBudget, answerTokensMax })
   const groups = new Map<string, { shopper: Shopper; shoppers: Shopper[] }>()
   for (const shopper of shoppers) {
     if (shopper.basket.length === 0) continue

@@ -73,6 +73,13 @@ describe('the keyword labeller', () => {
     assert.ok(share > 0.75 && share < 0.95, String(share))
   })
 
+  it('names somebody also where everything speaks for everybody alike', async () => {
+    const many = Array.from({ length: 20 }, (_, n) => ({ name: `kind ${n}`, keywords: [`word${n}`] }))
+    const titles = many.map(({ keywords }) => `A ${keywords[0]}`)
+    const { personas: found } = await labelOf(keywordLabeller(many), titles)
+    assert.ok(found !== 'unrepresentable' && Object.keys(found).length === 1, JSON.stringify(found))
+  })
+
   it('finds nobody where no word is found', async () => {
     const { personas: found, rationale } = await labelOf(labeller, ['HDMI cable', 'Motor oil'])
     assert.equal(found, 'unrepresentable')

@@ -16,21 +16,20 @@ export type BatchAnswers = {
   readonly failures: Map<string, Failure>
 }
 
-/** Every key has a body or a failure. Lines that cannot be read, or are of no key, answer nobody. */
+/** Every key has a body or a failure. Lines that cannot be read, or are of other keys, answer nobody. */
 export function batchAnswers(
   texts: readonly string[],
   { batch, keys }: { batch: Batch; keys: readonly string[] },
 ): BatchAnswers {
-  const asked = new Set(keys)
   const bodies = new Map<string, string>()
   const failures = new Map<string, Failure>()
   for (const line of texts.flatMap((text) => text.split('\n'))) {
     const { custom_id: key, response, error } = parsed(line)
-    if (typeof key !== 'string' || !asked.has(key) || bodies.has(key)) continue
+    if (typeof key !== 'string' || bodies.has(key)) continue
     if (response?.status_code === 200) bodies.set(key, JSON.stringify(response.body ?? null))
     else failures.set(key, lineFailure(response, error))
   }
-  for (const key of asked) {
+  for (const key of keys) {
     if (bodies.has(key)) failures.delete(key)
     else if (!failures.has(key)) failures.set(key, batchFailure(batch))
   }

@@ -3,7 +3,8 @@ import assert from 'node:assert/strict'
 import { appendFileSync, cpSync, existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
-import { batchFile, cacheFile, labellingDir, ledgerFile } from '../../src/labelling/files.ts'
+import { cacheFile, labellingDir, ledgerFile } from '../../src/labelling/files.ts'
+import { readPendingBatch } from '../../src/labelling/pending-batch.ts'
 import { json, makeDirectory, parseLines, removeDirectory, start, withDirectory } from '../support/command.ts'
 import { answerFirstPersona, type FakeOpenAi, startFakeOpenAi } from '../support/fake-openai.ts'
 import { type LabellingShop, makeShop } from '../support/labelling-shop.ts'
@@ -64,7 +65,7 @@ describe('a labelling process that is killed', () => {
       await until('the batch is waited for', () => api.batches.some(({ polls }) => polls > 1))
       running.child.kill('SIGKILL')
       await running.ended
-      assert.ok(existsSync(batchFile(labellingDir(shop.data))))
+      assert.equal(readPendingBatch(labellingDir(shop.data))?.batchId, 'batch-1')
       api.batchEnd = () => 'completed'
       const summary = await json<Summary>([...args, '--batch'], { env })
       assert.deepEqual([summary.labelled, summary.interrupted_before], [shop.users.length, 0])

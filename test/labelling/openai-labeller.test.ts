@@ -3,9 +3,11 @@ import assert from 'node:assert/strict'
 import { existsSync, readFileSync } from 'node:fs'
 import { describe, it } from 'node:test'
 import { FatalError } from '../../src/errors.ts'
+import { eraseFromLabelling } from '../../src/labelling/erase-labelling.ts'
 import { cacheFile, ledgerFile } from '../../src/labelling/files.ts'
 import { labelShoppers } from '../../src/labelling/label-shoppers.ts'
 import type { LedgerEntry } from '../../src/labelling/ledger.ts'
+import type { Shopper } from '../../src/labelling/port.ts'
 import { parseLines } from '../support/command.ts'
 import { type FakeRequest, labelOf, personasIn, type Script } from '../support/fake-openai.ts'
 import { type Bench, personas, shopperWith, someShoppers, withBench } from '../support/labelling.ts'
@@ -238,6 +240,40 @@ describe('labelling by a language model', () => {
       assert.ok(!bench.api.asked[0]!.prompt.includes('example.org'))
       await bench.run({}, ({ labeller }) => labelShoppers([{ ...one!, userId: 'carl' }], { labeller }))
       assert.equal(bench.api.asked.length, 1, 'the answer is there')
+    }))
+
+  it('keeps the answer for the others of a basket when one of them is erased', () =>
+    withBench(async (bench) => {
+      const [one] = someShoppers(1)
+      const [anna, bert, carl] = ['anna', 'bert', 'carl'].map((userId) => ({ ...one!, userId })) as [
+        Shopper,
+        Shopper,
+        Shopper,
+      ]
+      const ask = (...whom: Shopper[]) => bench.run({}, ({ labeller }) => labelShoppers(whom, { labeller }))
+      await ask(anna, bert)
+      await ask(carl)
+      for (const erased of ['anna', 'bert']) {
+        eraseFromLabelling(bench.dir, (user) => user === erased)
+        assert.ok(!readFileSync(cacheFile(bench.dir), 'utf8').includes(erased))
+        assert.equal((await ask(carl)).labelled.length, 1)
+      }
+      assert.equal(bench.api.asked.length, 1)
+      eraseFromLabelling(bench.dir, (user) => user === 'carl')
+      await ask({ ...one!, userId: 'dora' })
+      assert.equal(bench.api.asked.length, 2, 'nothing was left of it')
+    }))
+
+  it('asks once more when told to, and reports what fails again', () =>
+    withBench(async (bench) => {
+      bench.api.answering = () => ({ kind: 'choice', refusal: 'no' })
+      await labelAll(bench, {})
+      const { failed } = await labelAll(bench, { retryFailed: true })
+      assert.deepEqual(
+        failed.map(({ reason }) => reason),
+        ['refusal', 'refusal', 'refusal'],
+      )
+      assert.equal(bench.api.asked.length, 6)
     }))
 
   it('asks anew when model, personas or basket are others', () =>

@@ -115,6 +115,21 @@ describe('the embedding labeller', () => {
     }
   })
 
+  it('does not give every basket to a persona that is like the whole shop', async () => {
+    const vectors: Record<string, readonly number[]> = {
+      everybody: [1, 0, 0],
+      somebody: [0, 1, 0],
+      usual: [0.8, 0.2, Math.sqrt(0.32)],
+      special: [0.8, 0.5, Math.sqrt(0.11)],
+    }
+    const embed = async (texts: readonly string[]) => texts.map((text) => vectors[text.replace(/:.*/, '')]!)
+    const pair = [{ name: 'everybody' }, { name: 'somebody' }]
+    const centred = embeddingLabeller({ personas: pair, reference: ['usual'], model: 'fake', embed })
+    const bare = embeddingLabeller({ personas: pair, reference: [], model: 'fake', embed })
+    assert.equal(bestOf((await labelOf(bare, ['special'])).personas), 'everybody')
+    assert.equal(bestOf((await labelOf(centred, ['special'])).personas), 'somebody')
+  })
+
   it('gives a basket of two kinds both personas, and the larger part more', async () => {
     const [bakery, garden] = [meant['home baker']!, meant['keen gardener']!]
     const { personas: found } = await labelOf(labeller, [...bakery, ...garden.slice(0, 2)])

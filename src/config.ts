@@ -35,6 +35,25 @@ export const settings = {
   seed: whole(0, 2 ** 32 - 1)
     .default(1)
     .describe('seed of sampled walks *'),
+  calibrationMin: whole(0, 1_000_000)
+    .default(50)
+    .describe('prototypes with purchases from which on probabilities are fitted; 0 answers by q *'),
+  enterProbability: share
+    .default(0)
+    .describe('probability from which a persona is held; 0: what is best on the prototypes *'),
+  exitRatio: z.coerce
+    .number()
+    .min(0.01)
+    .max(1)
+    .default(0.8)
+    .describe('a held persona is left below this share of the probability to enter *'),
+  sweepUsers: whole(0, 10_000)
+    .default(4)
+    .describe('users decided anew with each event after a fit; 0: only when they are touched *'),
+  contentHead: z
+    .enum(['auto', 'off'])
+    .default('auto')
+    .describe('read the words of products: where the prototypes say that it helps, or never *'),
   dedupeHorizon: whole(1, 1_000_000_000)
     .default(10_000_000)
     .describe('positions for which an event_id is remembered *'),
@@ -112,6 +131,11 @@ export const semanticSettings = [
   'landingMassMin',
   'walksMax',
   'seed',
+  'calibrationMin',
+  'enterProbability',
+  'exitRatio',
+  'sweepUsers',
+  'contentHead',
   'dedupeHorizon',
 ] as const satisfies readonly (keyof Config)[]
 

@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import type { ValueCodec } from './codec/kafka-value.ts'
 import { type Config, semanticSettings } from './config.ts'
+import { decisionPolicyOf } from './core/persona.ts'
 import { FatalError } from './errors.ts'
 import { openLmdb, openNamed, openNumbered } from './lmdb/open.ts'
 import { Consumer } from './pipeline/consume.ts'
@@ -141,13 +142,7 @@ export function enginePolicyOf(config: Config): EnginePolicy {
     kappa: config.kappa,
     delta: config.delta,
     repeat: config.weightsRepeat,
-    decision: {
-      k: config.personasHeldMax,
-      floor: config.enterFloor,
-      margin: config.exitMargin,
-      weightMin: 1000,
-      landingMassMin: config.landingMassMin,
-    },
+    decision: decisionPolicyOf(config),
     sampling: {
       walksMax: config.walksMax,
       walksPerLook: 32,
@@ -155,6 +150,13 @@ export function enginePolicyOf(config: Config): EnginePolicy {
       landingMassMin: config.landingMassMin,
     },
     seed: config.seed,
+    calibration: {
+      prototypesMin: config.calibrationMin,
+      enter: config.enterProbability,
+      exitRatio: config.exitRatio,
+      sweepUsers: config.sweepUsers,
+      words: config.contentHead === 'auto',
+    },
     hotBytesMax: config.hotMemoryMb * 1024 * 1024,
     quarantineMax: config.quarantineMax,
   }

@@ -11,7 +11,7 @@ import { type DemoShop, generateShop } from '../demo/shop.ts'
 import { UsageError } from '../errors.ts'
 import { explain } from '../lookup/explain.ts'
 import { snapshotOf } from '../lookup/snapshot.ts'
-import { enginePolicyOf, openProfiler, type Profiler } from '../profiler.ts'
+import { openProfiler, type Profiler } from '../profiler.ts'
 import { configOf } from './context.ts'
 import { describeExplanation } from './explain.ts'
 import { bar, grouped, Progress, percent, print, printJson, table } from './output.ts'
@@ -219,9 +219,7 @@ function show(profiler: Profiler, { shop, report, config, options }: Shown): voi
     const planted = shop.shoppers
       .find(({ user_id }) => user_id === userId)!
       .planted.map(({ persona, from }) => `${persona} since ${from.slice(0, 10)}`)
-    print(
-      `${describeExplanation(explain(snapshot, { userId, decision: enginePolicyOf(config).decision })!)}  planted: ${planted.join(', ')}\n\n`,
-    )
+    print(`${describeExplanation(explain(snapshot, { userId })!)}  planted: ${planted.join(', ')}\n\n`)
   }
   print('The last persona changes, as a CRM would get them:\n')
   print(

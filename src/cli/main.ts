@@ -4,10 +4,12 @@ import { readFileSync } from 'node:fs'
 import { Command, CommanderError } from 'commander'
 import { messageOf, UsageError } from '../errors.ts'
 import { addBackup } from './backup.ts'
+import { addCalibrate } from './calibrate.ts'
 import { addConfig } from './config.ts'
 import { addDemo } from './demo.ts'
 import { addDoctor } from './doctor.ts'
 import { addErase } from './erase.ts'
+import { addEvaluate } from './evaluate.ts'
 import { addExplain } from './explain.ts'
 import { addExport } from './export.ts'
 import { addLookup } from './lookup.ts'
@@ -30,6 +32,8 @@ const commands = [
   addLookup,
   addExplain,
   addExport,
+  addCalibrate,
+  addEvaluate,
   addVerify,
   addErase,
   addBackup,

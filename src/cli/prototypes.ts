@@ -38,17 +38,21 @@ async function importAction(file: string, options: ImportOptions): Promise<void>
     return pending === undefined || pending.version.hash !== set.hash
   })
   const version = await reading(options, (store) => store.counters().version)
+  const heldOut = set.prototypes.filter(({ note }) => note?.heldOut === true).length
+  const prototypes = set.prototypes.length - heldOut
   if (options.json)
-    printJson({ version, prototypes: set.prototypes.length, personas: set.personas.length, applied_by: by })
-  else print(`version ${version}: ${set.prototypes.length} prototypes, ${set.personas.length} personas\n`)
+    printJson({ version, prototypes, held_out: heldOut, personas: set.personas.length, applied_by: by })
+  else
+    print(
+      `version ${version}: ${prototypes} prototypes, ${heldOut} held out to measure by, ${set.personas.length} personas\n`,
+    )
 }
 
 /** The active version's labels with the given ones over them. */
 function merged(store: StoreReader, given: ReturnType<typeof readImport>): ReturnType<typeof readImport> {
   const { personas } = activeVersionOf(store)
   const lines = new Map<string, LabelLine>(labelLines(store).map((line) => [line.user_id, line]))
-  for (const { userId, shares } of given.prototypes)
-    lines.set(userId, labelLineOf(userId, shares, given.personas))
+  for (const label of given.prototypes) lines.set(label.userId, labelLineOf(label, given.personas))
   const known = new Set(personas.map(({ name }) => name))
   return importOf(
     [...lines.values()],
@@ -56,7 +60,15 @@ function merged(store: StoreReader, given: ReturnType<typeof readImport>): Retur
   )
 }
 
+/** Prototypes, then held-out users, as an import has them. */
 function labelLines(store: StoreReader): LabelLine[] {
-  const { personas } = activeVersionOf(store)
-  return [...labelsOf(store)].map(([user, shares]) => labelLineOf(store.user(user)!.userId, shares, personas))
+  const { version, personas } = activeVersionOf(store)
+  const prototypes = [...labelsOf(store)].map(([userIndex, shares]) => ({
+    userIndex,
+    shares,
+    note: store.labelNote(version, userIndex),
+  }))
+  return [...prototypes, ...store.heldOut(version)].map(({ userIndex, shares, note }) =>
+    labelLineOf({ userId: store.user(userIndex)!.userId, shares, note }, personas),
+  )
 }

@@ -10,6 +10,8 @@ import { messageOf, UsageError } from '../errors.ts'
 export function readImport(prototypes: string, personas: string | undefined): PrototypeImport {
   const labels = parseLabels(readText(prototypes), prototypes)
   if (labels.length === 0) throw new UsageError(`${prototypes} has no labelled user`)
+  if (labels.every(({ held_out }) => held_out === true))
+    throw new UsageError(`every user of ${prototypes} is held out: none is left to be a prototype`)
   return importOf(labels, personas === undefined ? undefined : parsePersonaSet(readText(personas), personas))
 }
 

@@ -73,6 +73,7 @@ function controlIsOf(control: ControlRecord, userId: string): boolean {
     case 'switch':
     case 'requeue':
     case 'drop_sink':
+    case 'calibrate':
       return false
     default:
       return unreachable(control)

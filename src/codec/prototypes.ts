@@ -3,14 +3,19 @@
 import { createHash } from 'node:crypto'
 import type { PrototypeImport } from '../core/event.ts'
 import { idProblem, type UserId } from '../core/ids.ts'
-import { personasMax, prototypesMax, shareOne } from '../core/limits.ts'
-import { type PersonaDefinition, type ShareList, sharesOf } from '../core/prototype.ts'
+import { personasMax, prototypesMax, rationaleLengthMax, shareOne } from '../core/limits.ts'
+import { type LabelNote, type PersonaDefinition, type ShareList, sharesOf } from '../core/prototype.ts'
 import { UsageError } from '../errors.ts'
 
 /** One line of a prototype file: persona names of equal share, or a probability each (scaled to sum to one). */
 export type LabelLine = {
   readonly user_id: string
   readonly personas: readonly string[] | Readonly<Record<string, number>>
+  /** Labelled to measure the truth by, and never walked to. */
+  readonly held_out?: boolean
+  /** Who labelled, and why so. */
+  readonly labeller?: string
+  readonly rationale?: string
   /** Where it stands, for what must be said about it: file and line. */
   readonly at?: string
 }
@@ -80,7 +85,8 @@ export function importOf(
     if (seen.has(userId))
       throw new UsageError(`user ${JSON.stringify(userId)} is labelled twice; keep one line a user`)
     seen.add(userId)
-    return { userId: userId as UserId, shares: sharesOfLabel(label, indexOf) }
+    const note = noteOf(label)
+    return { userId: userId as UserId, shares: sharesOfLabel(label, indexOf), ...(note && { note }) }
   })
   prototypes.sort((a, b) => (a.userId < b.userId ? -1 : 1))
   const hash = createHash('sha256').update(JSON.stringify({ personas, prototypes })).digest('hex')
@@ -89,15 +95,28 @@ export function importOf(
 
 /** Labels back from shares, in the file's format. */
 export function labelLineOf(
-  userId: string,
-  shares: ShareList,
+  { userId, shares, note = {} }: { userId: string; shares: ShareList; note?: LabelNote | undefined },
   personas: readonly PersonaDefinition[],
 ): LabelLine {
+  const { heldOut, labeller, rationale } = note
   return {
     user_id: userId,
     personas: Object.fromEntries(
       shares.map(({ persona, share }) => [personas[persona]!.name, share / shareOne]),
     ),
+    ...(heldOut === true && { held_out: true }),
+    ...(labeller !== undefined && { labeller }),
+    ...(rationale !== undefined && { rationale }),
+  }
+}
+
+/** What a line says beside the labels; undefined for nothing. */
+function noteOf({ held_out, labeller, rationale }: LabelLine): LabelNote | undefined {
+  if (held_out !== true && labeller === undefined && rationale === undefined) return undefined
+  return {
+    ...(held_out === true && { heldOut: true as const }),
+    ...(labeller !== undefined && { labeller }),
+    ...(rationale !== undefined && { rationale }),
   }
 }
 
@@ -129,7 +148,7 @@ function entriesOf(label: LabelLine['personas']): (readonly [string, number])[] 
 }
 
 function labelOf(value: unknown): LabelLine {
-  const { user_id, personas } = (value ?? {}) as { user_id?: unknown; personas?: unknown }
+  const { user_id, personas, held_out, labeller, rationale } = (value ?? {}) as Record<string, unknown>
   const problem = idProblem(user_id)
   if (problem !== undefined) throw new Error(`user_id ${problem}`)
   if (typeof personas !== 'object' || personas === null) throw new Error('personas is missing')
@@ -138,7 +157,22 @@ function labelOf(value: unknown): LabelLine {
     throw new Error('personas must be a list of at least one name, or an object of them')
   if (new Set(names).size !== names.length) throw new Error('a persona is named twice')
   if (!Array.isArray(personas)) checkProbabilities(Object.values(personas))
-  return { user_id: user_id as string, personas: personas as LabelLine['personas'] }
+  if (held_out !== undefined && held_out !== null && typeof held_out !== 'boolean')
+    throw new Error('held_out must be true or false')
+  return {
+    user_id: user_id as string,
+    personas: personas as LabelLine['personas'],
+    ...(held_out === true && { held_out }),
+    ...textOf('labeller', labeller),
+    ...textOf('rationale', rationale),
+  }
+}
+
+/** An optional text of a line, cut to what is kept of it. */
+function textOf(name: 'labeller' | 'rationale', value: unknown): { readonly [name]?: string } {
+  if (value === undefined || value === null || value === '') return {}
+  if (typeof value !== 'string') throw new Error(`${name} must be a text`)
+  return { [name]: value.slice(0, rationaleLengthMax).toWellFormed() }
 }
 
 function checkProbabilities(weights: readonly unknown[]): void {

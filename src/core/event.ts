@@ -1,6 +1,6 @@
 // What the stream says: events of shoppers, and control records that change how they are answered.
 import type { EventId, ProductId, UserId } from './ids.ts'
-import type { PersonaDefinition, ShareList } from './prototype.ts'
+import type { LabelNote, PersonaDefinition, ShareList } from './prototype.ts'
 
 export const eventTypes = ['purchase', 'return', 'view', 'cart', 'review'] as const
 export type EventType = (typeof eventTypes)[number]
@@ -24,7 +24,12 @@ export type RecordRef = { readonly source: string; readonly offset: number }
 export type PrototypeImport = {
   readonly hash: string
   readonly personas: readonly PersonaDefinition[]
-  readonly prototypes: readonly { readonly userId: UserId; readonly shares: ShareList }[]
+  /** Labelled users: prototypes, and those whom `note` holds out. */
+  readonly prototypes: readonly {
+    readonly userId: UserId
+    readonly shares: ShareList
+    readonly note?: LabelNote
+  }[]
 }
 
 /**
@@ -42,3 +47,5 @@ export type ControlRecord =
       readonly schemas?: Readonly<Record<string, string>>
     }
   | { readonly kind: 'drop_sink'; readonly name: string }
+  /** Fit probabilities now, and decide everybody under them. */
+  | { readonly kind: 'calibrate' }

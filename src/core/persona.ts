@@ -4,7 +4,8 @@ import { landingMassOf, landsEnough, type Row, scoreTotal } from './walk.ts'
 
 export const statuses = ['unknown', 'inferred', 'prototype'] as const
 export type Status = (typeof statuses)[number]
-export const methods = ['none', 'exact', 'sampled'] as const
+/** How an answer was come by: the exact walk, sampled longer walks, or the words of the products alone. */
+export const methods = ['none', 'exact', 'sampled', 'content'] as const
 export type Method = (typeof methods)[number]
 
 /** Held by q before calibration: entering needs rank ≤ k and q ≥ floor, leaving rank > k + 1 or q < floor − margin. */
@@ -16,6 +17,22 @@ export type DecisionPolicy = {
   readonly weightMin: number
   /** Least landing mass z(u) below which the walk has not landed. */
   readonly landingMassMin: number
+}
+
+/** The policy of a configuration. */
+export function decisionPolicyOf(config: {
+  readonly personasHeldMax: number
+  readonly enterFloor: number
+  readonly exitMargin: number
+  readonly landingMassMin: number
+}): DecisionPolicy {
+  return {
+    k: config.personasHeldMax,
+    floor: config.enterFloor,
+    margin: config.exitMargin,
+    weightMin: 1000,
+    landingMassMin: config.landingMassMin,
+  }
 }
 
 export type Decision = { readonly status: Status; readonly primary: number }

@@ -11,6 +11,14 @@ export type PersonaDefinition = {
 /** Sparse label shares l_k: persona indices with shares in whole numbers of 2⁻²⁰ that sum to exactly one. */
 export type ShareList = readonly { readonly persona: number; readonly share: number }[]
 
+/** What is known of a label beside its shares. A held-out user is labelled and is no prototype: the truth meter. */
+export type LabelNote = {
+  readonly heldOut?: true
+  /** Who labelled, e.g. `keyword`, and why so. */
+  readonly labeller?: string
+  readonly rationale?: string
+}
+
 /**
  * A prototype-set version. `shareSums[c]` is the sum of the shares of persona c over its `prototypes`, so the prior
  * (mean label share) is the exact fraction shareSums[c] / (prototypes · 2²⁰): a constant of the version.

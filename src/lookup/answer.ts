@@ -1,4 +1,5 @@
 // Lookup: the answer held for one user, from one row. What bidders read; never further than delta from the engine.
+import type { Epoch } from '../core/epoch.ts'
 import { publishedOne } from '../core/limits.ts'
 import type { StoreReader, UserRow } from '../store/port.ts'
 import type { PersonaNames } from './names.ts'
@@ -15,8 +16,11 @@ export type PersonasAnswer = {
   readonly method: string
   readonly version: number
   readonly prototype_set_version: number
-  /** Why nothing is known: only with status unknown. */
+  /** Fit that the probabilities are of; 0 before the first, when a probability is the walk's share q. */
+  readonly calibration_epoch: number
+  /** Why nothing is known, and purchases that are still needed as far as can be told: only with status unknown. */
   readonly missing?: string
+  readonly purchases_needed?: number | null
 }
 
 /** The answer for `userId`; undefined for a user never seen (or erased). */
@@ -31,7 +35,12 @@ export function answerOf(row: UserRow, names: PersonaNames): PersonasAnswer {
   return {
     user_id: row.userId,
     status: row.status,
-    personas: heldOf(row, { names: names.of(row.version), scores: row.scores, total }),
+    personas: heldOf(row, {
+      names: names.of(row.version),
+      scores: row.scores,
+      total,
+      probabilities: row.epoch === 0 || row.status === 'prototype' ? undefined : row.probabilities,
+    }),
     primary: names.of(row.version)[row.primary] ?? null,
     landing_mass:
       row.status === 'prototype'
@@ -42,19 +51,33 @@ export function answerOf(row: UserRow, names: PersonaNames): PersonasAnswer {
     method: methodOf(row),
     version: row.sequence,
     prototype_set_version: row.version,
-    ...(row.status === 'unknown' ? { missing: missingOf(row) } : {}),
+    calibration_epoch: row.epoch,
+    ...(row.status === 'unknown'
+      ? { missing: missingOf(row), purchases_needed: purchasesNeeded(row, names.epoch(row.epoch)) }
+      : {}),
   }
 }
 
 /** Held personas, most probable first (ties in the set's order). */
 export function heldOf(
   row: UserRow,
-  { names, scores, total }: { names: readonly string[]; scores: Float64Array; total: number },
+  {
+    names,
+    scores,
+    total,
+    probabilities,
+  }: {
+    names: readonly string[]
+    scores: Float64Array
+    total: number
+    /** Calibrated ones, C entries; q stands in. */
+    probabilities?: Float64Array | undefined
+  },
 ): HeldPersona[] {
   return row.held
     .map(({ persona, since }) => ({
       persona: names[persona]!,
-      probability: total === 0 ? 0 : scores[persona]! / total,
+      probability: probabilities?.[persona] ?? (total === 0 ? 0 : scores[persona]! / total),
       since: new Date(since).toISOString(),
     }))
     .sort((a, b) => b.probability - a.probability)
@@ -75,4 +98,18 @@ function missingOf({ weight, version }: UserRow): string {
   if (version === 0) return 'no prototypes yet: import labelled users with `kindred prototypes import`'
   if (weight < 1000) return 'a purchase: what was seen so far weighs less than one'
   return 'purchases of products that labelled users buy: too few of the products bought so far are'
+}
+
+/**
+ * Purchases until the walk lands, if they bring what prototypes' purchases bring on average; null where that never does, or
+ * where nothing is known of it yet.
+ */
+function purchasesNeeded({ weight, scores }: UserRow, epoch: Epoch | undefined): number | null {
+  const bought = weight / 1000
+  if (epoch === undefined) return bought < 1 ? 1 : null
+  const { landingPerPurchase, landingMassMin } = epoch
+  if (landingPerPurchase <= landingMassMin) return null
+  const landed = totalOf(scores) / publishedOne / 1000
+  const more = Math.ceil((landingMassMin * bought - landed) / (landingPerPurchase - landingMassMin))
+  return Math.max(1, more)
 }

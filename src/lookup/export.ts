@@ -7,6 +7,7 @@ import { rhoOf } from '../core/vector.ts'
 import { UsageError } from '../errors.ts'
 import type { UserRow } from '../store/port.ts'
 import { heldOf, methodOf, totalOf } from './answer.ts'
+import { Decider } from './decider.ts'
 import { PersonaNames } from './names.ts'
 import { activeVersionOf, labelsOf, type Snapshot } from './snapshot.ts'
 import { Walker } from './walk-anew.ts'
@@ -15,19 +16,31 @@ import { Walker } from './walk-anew.ts'
 const gexfEdgesMax = 500_000
 
 /** One line a user ever seen and not erased (DESIGN §3). */
-export function* exportUsers({ store, kappa, check }: Snapshot): Generator<object> {
-  const walker = new Walker(store, activeVersionOf(store))
+export function* exportUsers({ store, kappa, decision, check }: Snapshot): Generator<object> {
+  const version = activeVersionOf(store)
+  const walker = new Walker(store, version)
+  const decider = new Decider(store, { version, decision })
   const names = new PersonaNames(store)
   const labels = labelsOf(store)
   for (const user of store.users()) {
     check()
-    yield userLine(user, store.user(user)!, { walker, names, labels, kappa })
+    yield userLine(user, store.user(user)!, { walker, decider, names, labels, kappa })
   }
 }
 
-type UserContext = { walker: Walker; names: PersonaNames; labels: ReturnType<typeof labelsOf>; kappa: number }
+type UserContext = {
+  walker: Walker
+  decider: Decider
+  names: PersonaNames
+  labels: ReturnType<typeof labelsOf>
+  kappa: number
+}
 
-function userLine(user: UserIndex, row: UserRow, { walker, names, labels, kappa }: UserContext): object {
+function userLine(
+  user: UserIndex,
+  row: UserRow,
+  { walker, decider, names, labels, kappa }: UserContext,
+): object {
   const shares = labels.get(user)
   const walk = shares === undefined ? walker.walk(user) : walker.walkLeaveOneOut(user, { shares, kappa })
   const scores = row.method === 'sampled' ? row.scores : walk.scores
@@ -36,16 +49,26 @@ function userLine(user: UserIndex, row: UserRow, { walker, names, labels, kappa 
   const personaNames = names.of(row.version)
   const held =
     row.status === 'prototype' ? { scores: row.scores, total: totalOf(row.scores) } : { scores, total }
-  const byName =
-    total === 0 ? {} : Object.fromEntries(personaNames.map((name, c) => [name, scores[c]! / total]))
+  const byName = (values: Float64Array | undefined) =>
+    Object.fromEntries(
+      values === undefined ? [] : Array.from(values, (value, c) => [personaNames[c]!, value]),
+    )
+  const q = total === 0 ? undefined : scores.map((score) => score / total)
+  const calibrated =
+    row.epoch === 0 || row.status !== 'inferred'
+      ? undefined
+      : decider.decide(
+          { ...walk, edges: walker.edges(user), sampled: row.method === 'sampled' ? row.scores : undefined },
+          { epoch: row.epoch, before: new Uint8Array(walker.personas) },
+        ).probabilities
   return {
     user_id: row.userId,
     status: row.status,
     version: row.sequence,
     landing_mass: total === 0 ? 0 : total / (scoreWeight * publishedOne),
-    scores: byName,
-    probabilities: byName,
-    personas: heldOf(row, { names: personaNames, ...held }),
+    scores: byName(q),
+    probabilities: byName(calibrated ?? q),
+    personas: heldOf(row, { names: personaNames, ...held, probabilities: calibrated }),
     primary: personaNames[row.primary] ?? null,
     degree: walk.degree,
     method: methodOf(row),

@@ -1,9 +1,11 @@
-// Persona names of prototype-set versions, read once each: a row says which version its indices are of.
+// What rows refer to, read once each: persona names by prototype-set version, and epochs.
+import type { Epoch } from '../core/epoch.ts'
 import type { StoreReader } from '../store/port.ts'
 
 export class PersonaNames {
   readonly #store: StoreReader
   readonly #names = new Map<number, readonly string[]>()
+  readonly #epochs = new Map<number, Epoch>()
 
   constructor(store: StoreReader) {
     this.#store = store
@@ -16,5 +18,15 @@ export class PersonaNames {
       this.#names.set(version, names)
     }
     return names
+  }
+
+  /** The epoch that a row was decided under; undefined for none, and for one that is gone. */
+  epoch(epoch: number): Epoch | undefined {
+    if (epoch === 0) return undefined
+    const kept = this.#epochs.get(epoch)
+    if (kept !== undefined) return kept
+    const stored = this.#store.epoch(epoch)
+    if (stored !== undefined) this.#epochs.set(epoch, stored)
+    return stored
   }
 }

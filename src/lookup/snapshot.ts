@@ -1,5 +1,6 @@
 // A snapshot for long reads: one committed state as long as the reading code does not await, limited in time.
 import type { UserIndex } from '../core/ids.ts'
+import { type DecisionPolicy, decisionPolicyOf } from '../core/persona.ts'
 import type { PrototypeVersion, ShareList } from '../core/prototype.ts'
 import { FatalError } from '../errors.ts'
 import type { StoreReader } from '../store/port.ts'
@@ -8,19 +9,22 @@ export type Snapshot = {
   readonly store: StoreReader
   /** Prior buyer's weight, thousandths. */
   readonly kappa: number
+  readonly decision: DecisionPolicy
   /** Called between rows: throws once the snapshot has been open for too long (it keeps old pages from being reused). */
   check(): void
 }
 
 export function snapshotOf(
   store: StoreReader,
-  { kappa, snapshotSecondsMax }: { kappa: number; snapshotSecondsMax: number },
+  config: { kappa: number; snapshotSecondsMax: number } & Parameters<typeof decisionPolicyOf>[0],
 ): Snapshot {
+  const { kappa, snapshotSecondsMax } = config
   const end = performance.now() + snapshotSecondsMax * 1000
   let rows = 0
   return {
     store,
     kappa,
+    decision: decisionPolicyOf(config),
     check() {
       if (++rows % 1024 === 0 && performance.now() > end)
         throw new FatalError(

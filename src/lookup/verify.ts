@@ -1,11 +1,12 @@
 // Verification: the state recomputed from the edges as a batch job would, and every deviation counted (I1, I2).
 import { edgeWeight, type RepeatPolicy } from '../core/edge.ts'
 import type { ProductIndex, UserIndex } from '../core/ids.ts'
-import { type DecisionPolicy, decideHeld, landed } from '../core/persona.ts'
+import type { DecisionPolicy } from '../core/persona.ts'
 import { priorOf, type ShareList } from '../core/prototype.ts'
 import { exactVector, publishedDrift, rhoOf } from '../core/vector.ts'
 import { newNeighbours, type UserRow } from '../store/port.ts'
 import { totalOf } from './answer.ts'
+import { type Decided, Decider, type Evidence } from './decider.ts'
 import { activeVersionOf, labelsOf, type Snapshot } from './snapshot.ts'
 import { type Walk, Walker } from './walk-anew.ts'
 
@@ -50,13 +51,18 @@ export function verify(snapshot: Snapshot, policy: VerifyPolicy): Verification {
     max_published_drift: 0,
     first_problems: [],
   }
-  const walker = new Walker(store, activeVersionOf(store))
+  const version = activeVersionOf(store)
+  const walker = new Walker(store, version)
+  const decider = new Decider(store, { version, decision: policy.decision })
   const labels = labelsOf(store)
   const sums = new Map<ProductIndex, ProductSums>()
   for (const user of store.users()) {
     snapshot.check()
     result.users++
-    verifyUser({ user, row: store.user(user)!, shares: labels.get(user) }, { walker, sums, policy, result })
+    verifyUser(
+      { user, row: store.user(user)!, shares: labels.get(user) },
+      { walker, decider, sums, policy, result },
+    )
   }
   for (const product of store.products()) {
     snapshot.check()
@@ -78,6 +84,7 @@ export function verify(snapshot: Snapshot, policy: VerifyPolicy): Verification {
 type ProductSums = { degree: number; weight: number; mass: number; b: Float64Array }
 type Context = {
   walker: Walker
+  decider: Decider
   sums: Map<ProductIndex, ProductSums>
   policy: VerifyPolicy
   result: Verification
@@ -107,7 +114,7 @@ function verifyUser(
     problem(result, 'list_mismatches', `${row.userId} has ${live} live edges, its list ${listed.size}`)
   if (shares !== undefined || row.status === 'prototype') return verifyPrototype(row, shares, context)
   if (row.method === 'sampled') result.sampled_users++
-  const cause = scoreProblem(row, walker.walk(user), context)
+  const cause = scoreProblem(row, { ...walker.walk(user), edges: walker.edges(user) }, context)
   if (cause !== undefined) problem(result, 'score_mismatches', `user ${row.userId}: ${cause}`)
 }
 
@@ -120,45 +127,38 @@ function verifyPrototype(row: UserRow, shares: ShareList | undefined, { result }
   if (!same) problem(result, 'score_mismatches', `prototype ${row.userId} does not answer with its labels`)
 }
 
-function scoreProblem(row: UserRow, walk: Walk, { walker, policy, result }: Context): string | undefined {
+function scoreProblem(
+  row: UserRow,
+  walk: Walk & Pick<Evidence, 'edges'>,
+  { walker, policy, decider, result }: Context,
+): string | undefined {
   if (row.version !== walker.version.version) return `row of version ${row.version}`
   if (row.weight !== walk.weight) return `W is ${row.weight}, from the edges ${walk.weight}`
-  const personas = walker.personas
-  const lands =
-    walk.weight >= policy.decision.weightMin &&
-    landed({ values: walk.scores, offset: 0 }, { weight: walk.weight, personas }, policy.decision)
-  if (row.method === 'sampled')
-    return lands ? 'answered by a longer walk although the exact one lands' : undefined
-  const fresh = row.position > walk.publishedAt
-  if (fresh && !row.scores.every((score, c) => score === walk.scores[c])) return 'S differs from the walk'
-  if (fresh) result.exact_rows++
-  else if (distance(row.scores, walk.scores) > policy.delta + 1e-12)
-    return 'q is further than delta from the walk'
-  const status = lands ? 'inferred' : 'unknown'
-  if (row.status !== status) return `status ${row.status}, from the walk ${status}`
-  return decisionProblem(row, walk, { walker, policy, lands })
+  if (row.epoch !== 0 && decider.epoch(row.epoch) === undefined)
+    return `row of epoch ${row.epoch}, which is gone`
+  const before = new Uint8Array(walker.personas)
+  for (const { persona } of row.held) before[persona] = 1
+  const sampled = row.method === 'sampled' ? row.scores : undefined
+  const decided = decider.decide({ ...walk, sampled }, { epoch: row.epoch, before })
+  if (row.method === 'sampled') {
+    if (decided.lands) return 'answered by a longer walk although the exact one lands'
+  } else {
+    const fresh = row.position > walk.publishedAt
+    if (fresh && !row.scores.every((score, c) => score === walk.scores[c])) return 'S differs from the walk'
+    if (fresh) result.exact_rows++
+    else if (distance(row.scores, walk.scores) > policy.delta + 1e-12)
+      return 'q is further than delta from the walk'
+    if (fresh && !sameProbabilities(row, decided)) return 'probabilities differ from those of walk and words'
+  }
+  if (row.status !== decided.status) return `status ${row.status}, from the walk ${decided.status}`
+  if (decided.held.some((value, c) => value !== before[c]))
+    return 'the held set does not follow from the walk'
+  return decided.primary === row.primary ? undefined : 'the primary does not follow from the walk'
 }
 
-/** Deciding again, from the exact walk and what is held, must change nothing. */
-function decisionProblem(
-  row: UserRow,
-  walk: Walk,
-  { walker, policy, lands }: { walker: Walker; policy: VerifyPolicy; lands: boolean },
-): string | undefined {
-  const held = new Uint8Array(walker.personas)
-  for (const { persona } of row.held) held[persona] = 1
-  const carried = Uint8Array.from(walker.version.shareSums, (sum) => (sum > 0 ? 1 : 0))
-  const before = held.slice()
-  const primary = lands
-    ? decideHeld(
-        { values: walk.scores, offset: 0 },
-        { values: held, offset: 0 },
-        { policy: policy.decision, carried },
-      )
-    : -1
-  if (!lands) held.fill(0)
-  if (held.some((value, c) => value !== before[c])) return 'the held set does not follow from the walk'
-  return primary === row.primary ? undefined : 'the primary does not follow from the walk'
+function sameProbabilities({ epoch, probabilities }: UserRow, decided: Decided): boolean {
+  if (epoch === 0 || decided.probabilities === undefined) return probabilities.every((p) => p === 0)
+  return probabilities.every((p, c) => p === decided.probabilities![c])
 }
 
 function verifyProduct(

@@ -6,8 +6,11 @@ import type { ProductIndex, UserIndex } from '../core/ids.ts'
 import { userWeightMax } from '../core/limits.ts'
 import { addScaled } from '../core/walk.ts'
 import { InvalidRecordError } from '../errors.ts'
-import type { ProductRow, StoreWriter, UserRow } from '../store/port.ts'
+import type { FormerText, ProductRow, StoreWriter, UserRow } from '../store/port.ts'
+import { calibrateIfDue, sweep } from './calibrate.ts'
 import { decideUser } from './decide-user.ts'
+import { repairContent } from './odds.ts'
+import { followDegree } from './prototype-edges.ts'
 import { movePrototypeEdges } from './publish.ts'
 import { heat, type RecordCause, type Run, warm } from './run.ts'
 
@@ -42,8 +45,22 @@ export function applyEvent(run: Run, event: ShopEvent, { ref, consumed }: Origin
   const user = known ?? addUser(run, event.userId)
   const product = productOf(run, knownProduct, event)
   tx.putEdge(user, product, after, weightAfter)
+  followPrototype(run, user, { weightBefore, weightAfter })
   walkAffected(run, { user, product, change: weightAfter - weightBefore, cause, event })
+  sweep(run, cause)
+  calibrateIfDue(run)
   return 'applied'
+}
+
+/** Counts the evidence that fits are made of. */
+function followPrototype(
+  { engine, tx }: Run,
+  user: UserIndex,
+  { weightBefore, weightAfter }: { weightBefore: number; weightAfter: number },
+): void {
+  const change = Number(weightAfter > 0) - Number(weightBefore > 0)
+  if (change === 0 || !engine.active.labels.has(user)) return
+  followDegree(engine.prototypes, { change, degree: tx.userDegree(user) })
 }
 
 function walkAffected(
@@ -83,6 +100,7 @@ function walkBuyer(
   else if (change !== 0) {
     const vector = products.published(product, { store: tx, version: active.meta.version })
     addScaled({ values: users.scores, offset: slot * personas }, vector, { weight: change, personas })
+    repairContent(run, slot, { product, weight: change })
     users.weight[slot]! += change
   }
   if (change !== 0) {
@@ -136,6 +154,8 @@ export function addUser(run: Run, userId: ShopEvent['userId']): UserIndex {
     primary: -1,
     position: run.tx.count.position,
     halfWidth: 0,
+    epoch: 0,
+    probabilities: new Float64Array(0),
   }
   run.engine.users.touch(warm(run, user, row))
   return user
@@ -146,7 +166,7 @@ const titlesMax = 50_000
 
 /** The event's product, made on first sight; its title and category are the latest ones given. */
 function productOf(
-  { engine: { titles }, tx }: Run,
+  { engine: { titles, calibrated }, tx }: Run,
   known: ProductIndex | undefined,
   event: ShopEvent,
 ): ProductIndex {
@@ -157,11 +177,24 @@ function productOf(
     if (remembered === undefined) remember(titles, known!, before)
     return known!
   }
-  const row = { productId, title: title ?? before?.title, category: category ?? before?.category }
+  const row = {
+    productId,
+    title: title ?? before?.title,
+    category: category ?? before?.category,
+    former: before && formerOf(before, calibrated?.epoch.head ?? 0),
+  }
   const product = known ?? tx.addProduct(row)
   if (known !== undefined) tx.putProduct(product, row)
   remember(titles, product, row)
   return product
+}
+
+/** Until words are fitted anew, a product that changes its text keeps the words that users were read by. */
+function formerOf(before: ProductRow, head: number): FormerText | undefined {
+  if (head === 0) return undefined
+  return before.former?.head === head
+    ? before.former
+    : { head, title: before.title, category: before.category }
 }
 
 function same(row: ProductRow, { title, category }: ShopEvent): boolean {

@@ -7,17 +7,13 @@ import {
   type PersonaProbability,
   topEvidence,
 } from '../core/change.ts'
-import { edgeWeightMaxOf } from '../core/edge.ts'
-import type { ProductIndex, UserIndex } from '../core/ids.ts'
+import type { ProductIndex } from '../core/ids.ts'
 import { evidenceEdgesMax, evidenceProductsMax } from '../core/limits.ts'
-import { decideHeld, decideWithSlack, landed, type Status } from '../core/persona.ts'
-import { rngFor } from '../core/rng.ts'
-import { type Snapshot, sampleLongerWalks, type WalkGraph } from '../core/sampled-walk.ts'
+import type { Status } from '../core/persona.ts'
 import { scoreTotal } from '../core/walk.ts'
+import { refreshProbabilities } from './odds.ts'
 import type { RecordCause, Run } from './run.ts'
-
-/** Who touched the user: only their own event may start longer walks; a re-walk leaves a sampled answer standing. */
-export type Touch = 'own event' | 're-walk' | 'new version'
+import { settle, type Touch } from './settle.ts'
 
 /**
  * Decides the hot user at `slot` and adds a change event when held set, primary or status differ from before
@@ -31,11 +27,12 @@ export function decideUser(
   const { users } = run.engine
   const status = users.status(slot)
   const primary = users.primary[slot]!
-  const now = settle(run, slot, { cause, touch })
-  const method = now === 'inferred' ? (users.sampled[slot] ? 'sampled' : 'exact') : 'none'
-  if (method !== users.method(slot)) users.touch(slot)
+  const { status: now, method, held } = settle(run, slot, { cause, touch })
+  const epoch = run.engine.calibrated?.epoch.epoch ?? 0
+  if (method !== users.method(slot) || epoch !== users.epoch[slot]) users.touch(slot)
+  users.epoch[slot] = epoch
   users.setAnswer(slot, now, method)
-  const changed = users.hold(slot, held.values) || now !== status || users.primary[slot] !== primary
+  const changed = users.hold(slot, held) || now !== status || users.primary[slot] !== primary
   if (!changed && previous === undefined) return false
   const before = previous ?? answerBefore(run, slot, { status, primary })
   return emitIfChanged(run, slot, { cause, before })
@@ -49,6 +46,7 @@ export function emitIfChanged(
 ): boolean {
   const { engine, tx } = run
   const { users, active } = engine
+  refreshProbabilities(run, slot)
   const probability = probabilitiesOf(run, slot)
   keepSince(run, slot, cause.ts)
   const after = namedAnswer(run, slot, [...users.since[slot]!.keys()])
@@ -70,88 +68,6 @@ export function emitIfChanged(
   return true
 }
 
-/** The held set being decided, C flags; and the rows it is decided from, used anew each time. */
-const held = { values: new Uint8Array(0), offset: 0 }
-const score: { values: Float64Array; offset: number } = { values: new Float64Array(0), offset: 0 }
-
-/** Held set (into `held`), primary and status of one user. */
-function settle(run: Run, slot: number, { cause, touch }: { cause: RecordCause; touch: Touch }): Status {
-  const { users, active, policy } = run.engine
-  const personas = active.names.length
-  const from = slot * personas
-  const weight = users.weight[slot]!
-  score.values = users.scores
-  score.offset = from
-  if (held.values.length !== personas) held.values = new Uint8Array(personas)
-  for (let c = 0; c < personas; c++) held.values[c] = users.held[from + c]!
-  const walked = { weight, personas }
-  if (weight >= policy.decision.weightMin && landed(score, walked, policy.decision)) {
-    users.sampled[slot] = undefined
-    const { primary, slack } = decideWithSlack(score, held, {
-      policy: policy.decision,
-      carried: active.carried,
-      weight,
-    })
-    users.primary[slot] = primary
-    users.slack[slot] = slack
-    return 'inferred'
-  }
-  if (touch === 're-walk' && users.sampled[slot] !== undefined) return 'inferred' // the snapshot stands
-  users.slack[slot] = 0
-  users.sampled[slot] =
-    touch === 'own event' && weight >= policy.decision.weightMin ? longerWalks(run, slot, cause) : undefined
-  const sampled = users.sampled[slot]
-  if (sampled !== undefined) {
-    score.values = sampled.scores
-    score.offset = 0
-    users.primary[slot] = decide(run)
-    return 'inferred'
-  }
-  held.values.fill(0)
-  users.primary[slot] = -1
-  return 'unknown'
-}
-
-function decide({ engine: { active, policy } }: Run): number {
-  return decideHeld(score, held, { policy: policy.decision, carried: active.carried })
-}
-
-function longerWalks(run: Run, slot: number, cause: RecordCause): Snapshot | undefined {
-  const { engine } = run
-  const { users, policy, active } = engine
-  if (policy.sampling.walksMax === 0 || active.meta.prototypes === 0) return undefined
-  const rng = rngFor({ seed: policy.seed, text: users.userId[slot]!, position: cause.position })
-  const result = sampleLongerWalks(graphOf(run, users.index[slot]!), users.index[slot]!, {
-    personas: active.names.length,
-    policy: policy.sampling,
-    rng,
-  })
-  return result && { ...result, position: cause.position }
-}
-
-/** The graph that walks from `start` are over: its own list, which each of them begins with, is read once. */
-function graphOf({ engine, tx }: Run, start: UserIndex): WalkGraph {
-  const { products, active, policy, neighbours } = engine
-  tx.productsOf(start, neighbours)
-  const where = { store: tx, version: active.meta.version }
-  return {
-    weightMax: edgeWeightMaxOf(policy.repeat),
-    drawProduct: (user, rng, edge) => {
-      if (user !== start) return tx.drawProduct(user as UserIndex, rng, edge)
-      if (neighbours.length === 0) return false
-      const slot = rng.below(neighbours.length)
-      edge.neighbour = neighbours.ids[slot]!
-      edge.weight = neighbours.weights[slot]!
-      return true
-    },
-    drawUser: (product, rng, edge) => tx.drawUser(product as ProductIndex, rng, edge),
-    publishedOf: (product, out) => {
-      const { values, offset } = products.published(product as ProductIndex, where)
-      for (let c = 0; c < out.length; c++) out[c] = values[offset + c]!
-    },
-  }
-}
-
 /** Held personas keep their time, new ones begin now; kept in order of persona index. */
 function keepSince({ engine: { users } }: Run, slot: number, ts: number): void {
   const before = users.since[slot]!
@@ -161,12 +77,13 @@ function keepSince({ engine: { users } }: Run, slot: number, ts: number): void {
   users.since[slot] = since
 }
 
-/** q (or label share) of a persona by index; 0 for one that the version does not know. */
+/** Probability of a persona by index: calibrated, else q (or label share); 0 for one that the version does not know. */
 function probabilitiesOf({ engine: { users } }: Run, slot: number): (persona: number) => number {
+  const from = slot * users.personas
+  if (users.epoch[slot] !== 0 && users.status(slot) !== 'prototype')
+    return (persona) => (persona < 0 ? 0 : users.probabilities[from + persona]!)
   const sampled = users.sampled[slot]
-  const row = sampled
-    ? { values: sampled.scores, offset: 0 }
-    : { values: users.scores, offset: slot * users.personas }
+  const row = sampled ? { values: sampled.scores, offset: 0 } : { values: users.scores, offset: from }
   const total = scoreTotal(row, users.personas)
   return (persona) => (persona < 0 || total === 0 ? 0 : row.values[row.offset + persona]! / total)
 }

@@ -8,9 +8,24 @@ import { type PrototypeVersion, priorOf, type ShareList } from '../core/prototyp
 import type { SamplingPolicy } from '../core/sampled-walk.ts'
 import type { VectorPolicy } from '../core/vector.ts'
 import { newNeighbours, type ProductRow, type StoreReader } from '../store/port.ts'
+import { type Calibrated, calibratedOf } from './calibrated.ts'
 import { HotProducts } from './hot-products.ts'
 import { HotUsers } from './hot-users.ts'
+import { countPrototypeEdges, type PrototypeEdges } from './prototype-edges.ts'
 import type { Shadow } from './shadow.ts'
+
+export type CalibrationPolicy = {
+  /** Prototypes with a live edge from which on probabilities are fitted; 0: never. */
+  readonly prototypesMin: number
+  /** Probability from which a persona is entered; 0: the one that is best on the prototypes. */
+  readonly enter: number
+  /** A held persona is left below this share of it. */
+  readonly exitRatio: number
+  /** Users decided anew an event after a fit. */
+  readonly sweepUsers: number
+  /** Whether words are read where the prototypes say that they help. */
+  readonly words: boolean
+}
 
 export type EnginePolicy = {
   readonly kappa: number
@@ -19,6 +34,7 @@ export type EnginePolicy = {
   readonly decision: DecisionPolicy
   readonly sampling: SamplingPolicy
   readonly seed: number
+  readonly calibration: CalibrationPolicy
   readonly hotBytesMax: number
   readonly quarantineMax: number
 }
@@ -37,6 +53,10 @@ export type Engine = {
   /** How values of topics are read. */
   readonly values: ValueCodec
   active: ActiveVersion
+  /** The running epoch; undefined before the first fit. */
+  calibrated: Calibrated | undefined
+  /** Prototypes with a live edge, and their live edges. */
+  prototypes: PrototypeEdges
   users: HotUsers
   products: HotProducts
   /** Titles and categories of products seen lately: most events repeat them. */
@@ -66,6 +86,8 @@ export function createEngine(
     policy,
     values,
     active,
+    calibrated: calibratedOf(store, { prior: active.policy.prior, carried: active.carried }),
+    prototypes: countPrototypeEdges(store, active.labels.keys()),
     ...hotFor(active, policy),
     titles: new Map(),
     shadow: undefined,
@@ -76,14 +98,19 @@ export function createEngine(
 /** Forgets what is hot and reads the active version again. */
 export function resetEngine(engine: Engine, store: StoreReader): void {
   engine.active = activeVersionOf(store, engine.policy)
+  const { policy, carried, labels } = engine.active
+  engine.calibrated = calibratedOf(store, { prior: policy.prior, carried })
+  engine.prototypes = countPrototypeEdges(store, labels.keys())
   Object.assign(engine, hotFor(engine.active, engine.policy))
   engine.titles.clear()
   engine.shadow = undefined
 }
 
-/** Makes `active` the version that users are scored by; nothing is hot after. */
-export function activate(engine: Engine, active: ActiveVersion): void {
+/** Makes `active` the version that users are scored by; nothing is hot after, and nothing calibrated. */
+export function activate(engine: Engine, active: ActiveVersion, store: StoreReader): void {
   engine.active = active
+  engine.calibrated = undefined
+  engine.prototypes = countPrototypeEdges(store, active.labels.keys())
   Object.assign(engine, hotFor(active, engine.policy))
 }
 

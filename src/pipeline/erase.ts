@@ -3,6 +3,7 @@ import { quarantinedMentionsUser } from '../codec/mentions-user.ts'
 import { edgeWeight } from '../core/edge.ts'
 import type { UserId } from '../core/ids.ts'
 import type { StoreWriter } from '../store/port.ts'
+import { followDegree } from './prototype-edges.ts'
 import { movePrototypeEdges } from './publish.ts'
 import { type RecordCause, type Run, writeDirty } from './run.ts'
 
@@ -24,6 +25,7 @@ export function eraseUser(
   writeDirty(run, false) // a user first seen in this batch has no row yet
   const { version } = engine.active.meta
   const shares = engine.active.labels.get(user)
+  const degree = tx.userDegree(user)
   engine.users.forget(user)
   const edges = [...tx.edgesOf(user)].map(({ product, edge }) => ({
     product,
@@ -34,9 +36,11 @@ export function eraseUser(
     engine.shadow?.follow(userId, product, -weight)
   }
   engine.shadow?.forget(userId)
+  tx.dropLabelNote(version, user)
   if (shares !== undefined) {
     engine.active.labels.delete(user)
     tx.dropLabels(version, user)
+    if (degree > 0) followDegree(engine.prototypes, { change: -degree, degree: 0 })
     const moves = edges
       .filter(({ weight }) => weight > 0)
       .map(({ product, weight }) => ({ product, change: -weight, shares }))

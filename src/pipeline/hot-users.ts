@@ -6,7 +6,7 @@ import { type Method, methods, type Status, statuses } from '../core/persona.ts'
 import type { Snapshot } from '../core/sampled-walk.ts'
 import type { UserRow } from '../store/port.ts'
 
-/** Bytes of a user beside scores, scores as written and held flags: id, since-times, small fields. */
+/** Bytes of a user beside scores, scores as written, probabilities, content and held flags: id, since-times, small fields. */
 const overheadBytes = 240
 
 export type HeldSince = Map<number, number>
@@ -31,8 +31,13 @@ export class HotUsers {
   weight = new Float64Array(0)
   sequence = new Float64Array(0)
   primary = new Int16Array(0)
-  /** How far S may still move (L1) before deciding anew can give another answer; 0 or less: not known. */
+  /** How far S may still move (by its reach) before deciding anew can give another answer; 0 or less: not known. */
   slack = new Float64Array(0)
+  /** Epoch decided under, the probabilities then, and X(u) with the content fit it is of: rows of C entries. */
+  epoch = new Uint32Array(0)
+  probabilities = new Float64Array(0)
+  content = new Float64Array(0)
+  contentHead = new Uint32Array(0)
   #status = new Uint8Array(0)
   #method = new Uint8Array(0)
   /** Upper bound of ||q − q as written||₁. */
@@ -46,7 +51,7 @@ export class HotUsers {
 
   constructor(personas: number, bytesMax: number) {
     this.personas = personas
-    this.#slotsMax = Math.max(64, Math.floor(bytesMax / (personas * 17 + overheadBytes)))
+    this.#slotsMax = Math.max(64, Math.floor(bytesMax / (personas * 33 + overheadBytes)))
     this.#grow(64)
   }
 
@@ -72,6 +77,10 @@ export class HotUsers {
     this.userId[slot] = row.userId
     this.weight[slot] = 0
     this.slack[slot] = 0
+    this.epoch[slot] = row.epoch
+    this.contentHead[slot] = 0
+    this.probabilities.fill(0, from, from + this.personas)
+    if (row.probabilities.length === this.personas) this.probabilities.set(row.probabilities, from)
     this.sequence[slot] = row.sequence
     this.primary[slot] = row.primary
     this.since[slot] = new Map(row.held.map(({ persona, since }) => [persona, since]))
@@ -130,11 +139,18 @@ export class HotUsers {
     if (this.#drift[slot]! > delta) this.touch(slot)
   }
 
-  /** Rows to write now, each once: those that must be, or (`all`) every one that differs from what is stored. */
-  *takeDirty(position: number, all: boolean): Generator<{ user: UserIndex; row: UserRow }> {
+  /**
+   * Rows to write now, each once: those that must be, or (`all`) every one that differs from what is stored. `refresh`
+   * brings a slot's probabilities up to its scores.
+   */
+  *takeDirty(
+    { position, refresh }: { position: number; refresh: (slot: number) => void },
+    all: boolean,
+  ): Generator<{ user: UserIndex; row: UserRow }> {
     if (all) for (let slot = 0; slot < this.#used; slot++) if (this.#state[slot] === unsaved) this.touch(slot)
     for (const slot of this.#dirty) {
       if (this.#state[slot] !== dirty) continue // forgotten since
+      refresh(slot)
       const row = this.rowOf(slot, position)
       this.#written.set(row.scores, slot * this.personas)
       this.#drift[slot] = 0
@@ -175,6 +191,9 @@ export class HotUsers {
       primary: this.primary[slot]!,
       position: sampled?.position ?? position,
       halfWidth: sampled?.halfWidth ?? 0,
+      epoch: this.epoch[slot]!,
+      probabilities:
+        this.epoch[slot] === 0 ? new Float64Array(0) : this.probabilities.slice(from, from + this.personas),
     }
   }
 
@@ -204,7 +223,11 @@ export class HotUsers {
     const entries = slots * this.personas
     this.scores = grown(this.scores, new Float64Array(entries))
     this.#written = grown(this.#written, new Float64Array(entries))
+    this.probabilities = grown(this.probabilities, new Float64Array(entries))
+    this.content = grown(this.content, new Float64Array(entries))
     this.held = grown(this.held, new Uint8Array(entries))
+    this.epoch = grown(this.epoch, new Uint32Array(slots))
+    this.contentHead = grown(this.contentHead, new Uint32Array(slots))
     this.weight = grown(this.weight, new Float64Array(slots))
     this.slack = grown(this.slack, new Float64Array(slots))
     this.sequence = grown(this.sequence, new Float64Array(slots))

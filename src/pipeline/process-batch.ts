@@ -9,6 +9,7 @@ import { FatalError, InvalidRecordError, messageOf } from '../errors.ts'
 import type { RecordBatch, SourceRecord } from '../source/port.ts'
 import type { QuarantinedRecord, Store } from '../store/port.ts'
 import { applyEvent, type Outcome } from './apply-event.ts'
+import { recalibrate } from './calibrate.ts'
 import { type Engine, resetEngine } from './engine.ts'
 import { eraseUser } from './erase.ts'
 import type { Run } from './run.ts'
@@ -133,6 +134,9 @@ function processControl(
     case 'requeue':
       for (const [key, schema] of Object.entries(control.schemas ?? {})) run.tx.putSchema(key, schema)
       return requeue(run, control.quarantineIds, { consumed, counts })
+    case 'calibrate':
+      writeDirty(run, false) // users first seen in this batch have no row yet
+      return recalibrate(run, { ...cause, eventId: `calibrate:${position}` })
     case 'drop_sink':
       return run.tx.dropSinkCursor(control.name)
     default:

@@ -1,6 +1,7 @@
 // Stages affected and walk of a prototype's event: its product's vector moves; once past delta the product is
 // re-published and its buyers are re-walked, within the same event.
 import { assertWhole } from '../core/assert.ts'
+import { oddsReach } from '../core/decide.ts'
 import type { ProductIndex, UserIndex } from '../core/ids.ts'
 import { decisionReach } from '../core/persona.ts'
 import type { ShareList } from '../core/prototype.ts'
@@ -31,12 +32,14 @@ export function movePrototypeEdges(run: Run, moves: Iterable<PrototypeMove>, cau
       repairBuyers(run, move.product, touched)
       published++
     }
-  const { users } = run.engine
+  const { users, calibrated } = run.engine
+  const epoch = calibrated?.epoch.epoch ?? 0
   const options = { cause, touch: 're-walk' } as const
   for (const user of published > 1 ? new Set(touched) : touched) {
     run.tx.count.rewalks++
     const slot = users.slotOf(user)
-    if (slot !== undefined && users.slack[slot]! > 0) continue // certainly as decided before
+    const asDecided = slot !== undefined && users.slack[slot]! > 0 && users.epoch[slot] === epoch
+    if (asDecided) continue // certainly
     decideUser(run, heat(run, user), options)
   }
 }
@@ -71,7 +74,7 @@ function moveEdge(
     roundVector(exact, vector.published, 0)
     for (let c = 0; c < personas; c++) shift[c]! += vector.published[c]!
     shiftNorm = shift.reduce((sum, value) => sum + Math.abs(value), 0)
-    shiftReach = decisionReach(shift, policy.decision)
+    shiftReach = engine.calibrated === undefined ? decisionReach(shift, policy.decision) : oddsReach(shift)
     vector.publishedAt = cause.position
     engine.products.publish(product, vector.published)
   }

@@ -4,6 +4,7 @@ import type { UserIndex } from '../core/ids.ts'
 import { addScaled, type Row, scoreTotal } from '../core/walk.ts'
 import type { StoreWriter, UserRow } from '../store/port.ts'
 import type { Engine } from './engine.ts'
+import { refreshProbabilities } from './odds.ts'
 
 /** The record being applied: its name in change events, and the stream time at which its changes occur. */
 export type RecordCause = {
@@ -62,5 +63,7 @@ function distance(score: Row, { method, scores }: UserRow, personas: number): nu
 
 /** Writes the rows of this batch's touched users; with `all`, also of those that only moved within delta. */
 export function writeDirty({ engine, tx }: Run, all: boolean): void {
-  for (const { user, row } of engine.users.takeDirty(tx.count.position, all)) tx.putUser(user, row)
+  const refresh = (slot: number) => refreshProbabilities({ engine, tx }, slot)
+  for (const { user, row } of engine.users.takeDirty({ position: tx.count.position, refresh }, all))
+    tx.putUser(user, row)
 }

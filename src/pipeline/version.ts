@@ -4,8 +4,9 @@ import type { PrototypeImport } from '../core/event.ts'
 import type { ProductIndex, UserIndex } from '../core/ids.ts'
 import { type PrototypeVersion, primaryOfShares, type ShareList, shareSumsOf } from '../core/prototype.ts'
 import { exactVector, roundVector } from '../core/vector.ts'
-import type { StoreReader, UserRow } from '../store/port.ts'
+import type { PendingLabel, StoreReader, UserRow } from '../store/port.ts'
 import { addUser } from './apply-event.ts'
+import { calibrateNow } from './calibrate.ts'
 import { decideUser, emitIfChanged } from './decide-user.ts'
 import { activate, activeVersion, type Engine } from './engine.ts'
 import { type RecordCause, type Run, warm, writeDirty } from './run.ts'
@@ -21,15 +22,16 @@ export function beginImport(run: Run, { set, at }: { set: PrototypeImport; at: n
     engine.shadow = undefined
     return
   }
+  const prototypes = set.prototypes.filter(({ note }) => note?.heldOut !== true)
   const version: PrototypeVersion = {
     version: ++tx.count.versions,
     hash: set.hash,
     personas: set.personas,
     shareSums: shareSumsOf(
-      set.prototypes.map(({ shares }) => shares),
+      prototypes.map(({ shares }) => shares),
       set.personas.length,
     ),
-    prototypes: set.prototypes.length,
+    prototypes: prototypes.length,
   }
   tx.putPendingImport({ version, at }, set.prototypes)
   engine.shadow = shadowOf(tx)
@@ -40,7 +42,11 @@ export function shadowOf(store: StoreReader): Shadow | undefined {
   const pending = store.pendingImport()
   if (pending === undefined) return undefined
   const { version, personas } = pending.version
-  return new Shadow({ version, personas: personas.length, labels: store.pendingLabels() })
+  return new Shadow({ version, personas: personas.length, labels: prototypesOf(store) })
+}
+
+function* prototypesOf(store: StoreReader): Generator<PendingLabel> {
+  for (const label of store.pendingLabels()) if (label.note?.heldOut !== true) yield label
 }
 
 /** Switches to the pending version: new vectors, and every user decided anew with what it held carried over by name. */
@@ -65,11 +71,22 @@ export function switchVersion(run: Run, version: number, cause: RecordCause): vo
   tx.putVersion(meta)
   tx.count.version = version
   const labels = labelUsers(run, shadow, version)
-  activate(engine, activeVersion(meta, engine.policy, labels))
+  activate(engine, activeVersion(meta, engine.policy, labels), tx)
   engine.shadow = undefined
   tx.dropPendingImport()
+  beginEpochOf(run)
   for (const user of [...tx.users()]) carryOver(run, user, { names: before, cause: { ...cause, ts: when } })
   if (old > 0) tx.dropVersion(old)
+}
+
+/** Fits to the new version's prototypes, if they have evidence enough; the users are decided under it one by one. */
+function beginEpochOf(run: Run): void {
+  const { count } = run.tx
+  count.epoch = 0
+  count.sweepNext = count.sweepEnd
+  calibrateNow(run, 'version')
+  const epoch = run.engine.calibrated?.epoch
+  run.tx.dropEpochs({ epoch: epoch?.epoch ?? count.epochs + 1, head: epoch?.head ?? count.heads + 1 })
 }
 
 /** Every product's vector of the new version, published as it is: before the rows that this record writes. */
@@ -103,6 +120,11 @@ function labelUsers(
     tx.putLabels(version, userIndex, shares)
     labels.push({ userIndex, shares })
   }
+  for (const { userId, shares, note } of [...tx.pendingLabels()]) {
+    if (note === undefined) continue
+    const userIndex = tx.userIndexOf(userId) ?? addUser(run, userId)
+    tx.putLabelNote(version, userIndex, { shares, note })
+  }
   writeDirty(run, true)
   return labels
 }
@@ -127,6 +149,8 @@ function carryOver(
     scores: new Float64Array(active.names.length),
     held,
     primary: -1,
+    epoch: 0,
+    probabilities: new Float64Array(0),
   })
   const shares = active.labels.get(user)
   if (shares === undefined) {

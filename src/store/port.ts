@@ -1,10 +1,12 @@
 // Port of the store: the state of the graph and of the stream, changed by one transaction a batch.
 // Callers may rely on: a transaction is applied whole or not at all (a throw undoes it); reads inside it see its own
 // writes; reads outside it see one committed state for as long as the calling code does not await.
+import type { ContentFit } from '../core/content.ts'
 import type { Edge } from '../core/edge.ts'
+import type { Epoch } from '../core/epoch.ts'
 import type { EventId, ProductId, ProductIndex, UserId, UserIndex } from '../core/ids.ts'
 import type { Method, Status } from '../core/persona.ts'
-import type { PrototypeVersion, ShareList } from '../core/prototype.ts'
+import type { LabelNote, PrototypeVersion, ShareList } from '../core/prototype.ts'
 import type { Rng } from '../core/rng.ts'
 import type { WalkEdge } from '../core/sampled-walk.ts'
 
@@ -34,13 +36,33 @@ export type UserRow = {
   readonly position: number
   /** Widest 95 % interval of a sampled q, ±; 0 otherwise. */
   readonly halfWidth: number
+  /** Epoch that the user was decided under, 0 for none; and the probabilities then, C entries (none without an epoch). */
+  readonly epoch: number
+  readonly probabilities: Float64Array
+}
+
+/** What a product was called when the words were fitted (or when it was first seen after): counts until the next fit. */
+export type FormerText = {
+  /** Number of that content fit. */
+  readonly head: number
+  readonly title: string | undefined
+  readonly category: string | undefined
 }
 
 export type ProductRow = {
   readonly productId: ProductId
   readonly title: string | undefined
   readonly category: string | undefined
+  /** Text that the product's words are of under a content fit; absent while it is the same one. */
+  readonly former?: FormerText | undefined
 }
+
+export type LabelledRow = {
+  readonly userIndex: UserIndex
+  readonly shares: ShareList
+  readonly note: LabelNote
+}
+export type PendingLabel = { readonly userId: UserId; readonly shares: ShareList; readonly note?: LabelNote }
 
 /** A product's vector in one version: M(p) thousandths, B(p) in thousandths × 2⁻²⁰, b̂(p) in 2⁻²⁴ (C entries each). */
 export type VectorRow = { mass: number; b: Float64Array; published: Float64Array; publishedAt: number }
@@ -67,6 +89,13 @@ export type Counters = {
   version: number
   /** Version numbers given so far; a number is never given again, also when its import was taken back. */
   versions: number
+  /** The epoch that users are decided under, 0 for none; epochs and content fits made so far. */
+  epoch: number
+  epochs: number
+  heads: number
+  /** Users by index from this one on, below the end, are still to be decided under the epoch. */
+  sweepNext: number
+  sweepEnd: number
   /**
    * Users whose walk was computed or repaired so far, by each record once: the buyer whose edge changed its weight, the
    * buyers of what was re-published, everybody with a live edge at a switch. Prototypes are not walked, and walking
@@ -137,7 +166,12 @@ export type StoreReader = {
   version(version: number): PrototypeVersion | undefined
   pendingImport(): PendingImport | undefined
   labels(version: number): Iterable<{ userIndex: UserIndex; shares: ShareList }>
-  pendingLabels(): Iterable<{ userId: UserId; shares: ShareList }>
+  /** Held-out users of a version with their labels, and what is noted of labels, prototypes' or not. */
+  heldOut(version: number): Iterable<LabelledRow>
+  labelNote(version: number, user: UserIndex): LabelNote | undefined
+  pendingLabels(): Iterable<PendingLabel>
+  epoch(epoch: number): Epoch | undefined
+  contentFit(head: number): ContentFit | undefined
   watermark(source: string): number
   /** Writer schema by its key, as JSON; undefined for one that no record needed yet. */
   schema(key: string): string | undefined
@@ -171,7 +205,14 @@ export type StoreWriter = StoreReader & {
   putVersion(version: PrototypeVersion): void
   putLabels(version: number, user: UserIndex, shares: ShareList): void
   dropLabels(version: number, user: UserIndex): void
-  putPendingImport(pending: PendingImport, labels: Iterable<{ userId: UserId; shares: ShareList }>): void
+  /** Notes a label; a held-out user's shares stand here and nowhere else. */
+  putLabelNote(version: number, user: UserIndex, noted: { shares: ShareList; note: LabelNote }): void
+  dropLabelNote(version: number, user: UserIndex): void
+  putEpoch(epoch: Epoch): void
+  /** Keeps the epochs and content fits from these numbers on. */
+  dropEpochs(before: { epoch: number; head: number }): void
+  putContentFit(head: number, fit: ContentFit): void
+  putPendingImport(pending: PendingImport, labels: Iterable<PendingLabel>): void
   dropPendingLabel(userId: string): void
   dropPendingImport(): void
   /** Removes a user's row and id; their edges and labels are removed before, one by one. */
@@ -242,6 +283,19 @@ export function emptyCounters(): Counters {
     quarantined: 0,
     version: 0,
     versions: 0,
+    epoch: 0,
+    epochs: 0,
+    heads: 0,
+    sweepNext: 0,
+    sweepEnd: 0,
     rewalks: 0,
   }
+}
+
+/** Title and category whose words stand for a product under a content fit. */
+export function textUnder(
+  row: ProductRow,
+  head: number,
+): { readonly title: string | undefined; readonly category: string | undefined } {
+  return row.former?.head === head ? row.former : row
 }

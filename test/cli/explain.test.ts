@@ -6,7 +6,7 @@ import { after, before, describe, it } from 'node:test'
 import { configFrom } from '../../src/config.ts'
 import { type Explanation, explain } from '../../src/lookup/explain.ts'
 import { snapshotOf } from '../../src/lookup/snapshot.ts'
-import { enginePolicyOf, openReader } from '../../src/profiler.ts'
+import { openReader } from '../../src/profiler.ts'
 import { json, lines, makeDirectory, removeDirectory, run, succeed } from '../support/command.ts'
 import { ndjsonOf } from '../support/events.ts'
 import { type ShopFiles, smallShop, writeShop } from '../support/shop-files.ts'
@@ -120,9 +120,8 @@ describe('explain', () => {
 function explainAll(dir: string, users: readonly User[]): Map<string, Explanation> {
   const config = configFrom(env)
   const store = openReader({ dir, config })
-  const { decision } = enginePolicyOf(config)
   const snapshot = snapshotOf(store, config)
-  const all = new Map(users.map(({ user_id: userId }) => [userId, explain(snapshot, { userId, decision })!]))
+  const all = new Map(users.map(({ user_id: userId }) => [userId, explain(snapshot, { userId })!]))
   void store.close()
   return all
 }

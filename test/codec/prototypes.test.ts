@@ -49,7 +49,7 @@ describe('importOf', () => {
       fc.property(labels, (given) => {
         const { hash, personas, prototypes } = importOf(given)
         assert.equal(importOf(given.map(backwards).reverse()).hash, hash)
-        const listed = prototypes.map(({ userId, shares }) => labelLineOf(userId, shares, personas))
+        const listed = prototypes.map((label) => labelLineOf(label, personas))
         assert.equal(importOf(listed, personas).hash, hash, 'what `prototypes list` gives')
         const file = given.map((line) => JSON.stringify(line)).join('\n')
         assert.equal(importOf(parseLabels(file, 'file')).hash, hash, 'what a file gives')

@@ -130,6 +130,8 @@ export function userRow(id: string, overrides: Partial<port.UserRow> = {}): port
     primary: -1,
     position: 0,
     halfWidth: 0,
+    epoch: 0,
+    probabilities: new Float64Array(0),
     ...overrides,
   }
 }

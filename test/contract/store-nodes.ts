@@ -203,26 +203,32 @@ const whole = (max = Number.MAX_SAFE_INTEGER) =>
     fc.maxSafeNat().map((n) => n % (max + 1)),
   )
 
-const userRowArbitrary: fc.Arbitrary<UserRow> = fc.record(
-  {
-    userId: fc.constant(fx.userId('given by its index')),
-    status: fc.constantFrom(...statuses),
-    method: fc.constantFrom(...methods),
-    version: whole(2 ** 32 - 1),
-    sequence: whole(2 ** 32 - 1),
-    weight: whole(userWeightMax),
-    scoreWeight: whole(),
-    scores: fc.array(whole(), { maxLength: 256 }).map((scores) => Float64Array.from(scores)),
-    held: fc.array(
-      fc.record({ persona: fc.nat({ max: 255 }), since: whole(tsMax) }, { noNullPrototype: true }),
-      { maxLength: 256 },
-    ),
-    primary: fc.integer({ min: -1, max: 255 }),
-    position: whole(),
-    halfWidth: fc.constantFrom(0, 0.25, 1),
-  },
-  { noNullPrototype: true },
-)
+const userRowArbitrary: fc.Arbitrary<UserRow> = fc
+  .record(
+    {
+      userId: fc.constant(fx.userId('given by its index')),
+      status: fc.constantFrom(...statuses),
+      method: fc.constantFrom(...methods),
+      version: whole(2 ** 32 - 1),
+      sequence: whole(2 ** 32 - 1),
+      weight: whole(userWeightMax),
+      scoreWeight: whole(),
+      scores: fc.array(whole(), { maxLength: 256 }).map((scores) => Float64Array.from(scores)),
+      held: fc.array(
+        fc.record({ persona: fc.nat({ max: 255 }), since: whole(tsMax) }, { noNullPrototype: true }),
+        { maxLength: 256 },
+      ),
+      primary: fc.integer({ min: -1, max: 255 }),
+      position: whole(),
+      halfWidth: fc.constantFrom(0, 0.25, 1),
+      epoch: fc.constantFrom(0, 1, 2 ** 32 - 1),
+    },
+    { noNullPrototype: true },
+  )
+  .map((row) => ({
+    ...row,
+    probabilities: row.epoch === 0 ? new Float64Array(0) : row.scores.map((_, c) => 1 / (c + 1)),
+  }))
 
 function roundTrip(open: fx.OpenStore, rows: fc.Arbitrary<UserRow>): Promise<void> {
   return fx.withStore(open, async (opened) => {

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import fc from 'fast-check'
+import { decideByOdds, oddsInto, oddsPolicyOf, oddsReach, oddsSlack } from '../../src/core/decide.ts'
 import {
   type DecisionPolicy,
   decideHeld,
@@ -109,3 +110,71 @@ function movedBy(
   if (decisionReach(moved, policy) >= slack) return undefined // cut off at 0, it reaches further
   return near.some((value, c) => value !== values[c]) ? near : undefined
 }
+
+describe('slack of a decision by probability', () => {
+  const caseOfOdds = fc.integer({ min: 1, max: 12 }).chain((personas) => {
+    const list = <T>(arbitrary: fc.Arbitrary<T>, size = personas) =>
+      fc.array(arbitrary, { minLength: size, maxLength: size })
+    return fc.record({
+      scores: list(fc.oneof(fc.integer({ min: 0, max: 12 }), fc.integer({ min: 1, max: 1e6 }))),
+      prior: list(fc.double({ min: 0.001, max: 1, noNaN: true })),
+      coefficients: list(fc.double({ min: -3, max: 3, noNaN: true }), personas * 6),
+      base: list(fc.double({ min: -3, max: 3, noNaN: true })),
+      held: list(fc.constantFrom(0, 1)),
+      carried: list(fc.constantFrom(0, 1, 1)),
+      enter: fc.constantFrom(0.2, 0.5, 0.9),
+      weight: fc.constantFrom(1000, 20_000, 300_000),
+      moves: fc.array(list(fc.double({ min: -1, max: 1, noNaN: true })), { minLength: 20, maxLength: 20 }),
+    })
+  })
+
+  it('no move of less than the slack changes held set or primary, and most users have some', () => {
+    let moved = 0
+    let free = 0
+    let cases = 0
+    fc.assert(
+      fc.property(caseOfOdds, ({ scores, moves, weight, ...given }) => {
+        const total = scores.reduce((sum, value) => sum + value, 0)
+        if (total === 0) return
+        const policy = oddsPolicyOf({
+          calibration: {
+            base: Float64Array.from(given.base),
+            coefficients: Float64Array.from(given.coefficients),
+            enter: given.enter,
+          },
+          exit: given.enter * 0.8,
+          prior: Float64Array.from(given.prior),
+          carried: Uint8Array.from(given.carried),
+          bias: undefined,
+        })
+        const decide = (values: Float64Array, before: Uint8Array) => {
+          const score = { values, offset: 0 }
+          const held = { values: before.slice(), offset: 0 }
+          const odds = new Float64Array(values.length)
+          oddsInto(odds, { score, content: undefined, weight }, policy)
+          const primary = decideByOdds(odds, held, policy)
+          const slack = oddsSlack(odds, held, { score, weight, primary, policy, landingMassMin: 0 })
+          return { held: held.values, primary, slack }
+        }
+        const values = Float64Array.from(scores)
+        const { held, primary, slack } = decide(values, Uint8Array.from(given.held))
+        cases++
+        if (slack > 0) free++
+        for (const parts of moves) {
+          const move = Float64Array.from(parts)
+          const scale = (0.999 * slack) / oddsReach(move)
+          if (!(scale > 0 && Number.isFinite(scale))) continue
+          const near = values.map((value, c) => value + move[c]! * scale)
+          if (near.some((value) => value < 0)) continue
+          moved++
+          const again = decide(near, held)
+          assert.deepEqual(again.held, held)
+          assert.equal(again.primary, primary)
+        }
+      }),
+      { numRuns: 2000 },
+    )
+    assert.ok(moved > 1000, `${moved} moves tried`)
+    assert.ok(free > cases / 2, `${free} of ${cases} have slack`)
+  })
+})

@@ -66,6 +66,7 @@ function answerOf(user_id: string): PersonasAnswer {
     method: 'exact',
     version: 3,
     prototype_set_version: 1,
+    calibration_epoch: 0,
   }
 }
 

@@ -26,7 +26,7 @@ describe('data of schema 1', () => {
       ]) {
         const { code, stderr } = await run([...args, '--data', data])
         assert.equal(code, 1)
-        assert.match(stderr, /has schema 1, this version reads 3: .*kindred migrate/)
+        assert.match(stderr, /has schema 1, this version reads 4: .*kindred migrate/)
       }
       await succeed(['migrate', '--data', data])
       await assertSound(data)
@@ -34,6 +34,8 @@ describe('data of schema 1', () => {
       assert.equal((await json(['replay', files.events, '--data', data])).events, 0)
     }))
 })
+
+const settingsSince3 = ['calibrationMin', 'enterProbability', 'exitRatio', 'sweepUsers', 'contentHead']
 
 type OldEdge = { key: number; row: Buffer }
 
@@ -65,7 +67,11 @@ async function asSchema1(data: string): Promise<void> {
     for (const key of [...lists.getKeys({ start: 0, end: 2 ** 26 })]) lists.remove(key)
     for (const { product, row } of heads) lists.put(product, row)
     openNumbered(env, 'user_edges').clearSync()
-    openNamed(env, 'meta').put('schema', Buffer.from('1'))
+    const meta = openNamed(env, 'meta')
+    const settings = JSON.parse(meta.get('settings')!.toString('utf8')) as Record<string, unknown>
+    for (const name of settingsSince3) delete settings[name]
+    meta.put('settings', Buffer.from(JSON.stringify(settings)))
+    meta.put('schema', Buffer.from('1'))
   })
   await env.close()
 }

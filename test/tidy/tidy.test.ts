@@ -51,10 +51,12 @@ const allowed: Record<string, readonly string[]> = {
   kafka: ['errors'],
   lookup: ['core', 'errors'],
   labelling: ['core', 'codec', 'errors'],
+  evaluation: ['core', 'errors', 'pipeline'],
   http: ['core', 'codec', 'errors', 'lookup'],
   profiler: [
     'codec',
     'config',
+    'core',
     'errors',
     'pipeline',
     'source',
@@ -82,6 +84,8 @@ const allowed: Record<string, readonly string[]> = {
   server: ['config', 'core', 'errors', 'http', 'store', 'lookup', 'profiler', 'ingest-worker', 'source'],
   cli: [
     'config',
+    'evaluation',
+    'pipeline',
     'core',
     'codec',
     'errors',

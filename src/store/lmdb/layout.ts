@@ -1,6 +1,6 @@
 // The key layout of the LMDB store, as one table.
 /** The layout's number; a store of another number is refused, or migrated (migrations.ts). */
-export const schemaVersion = 3
+export const schemaVersion = 4
 
 /**
  * | table         | key                  | value                                                               |
@@ -9,7 +9,7 @@ export const schemaVersion = 3
  * | user_ids      | user id, UTF-8       | user index, u32                                                     |
  * | users         | user index           | the answer row (rows.ts)                                            |
  * | product_ids   | product id, UTF-8    | product index, u32                                                  |
- * | products      | product index        | product id, title, category                                         |
+ * | products      | product index        | product id, title, category; what the epoch's words are of           |
  * | user_edges    | (user, bucket)       | edges by hash of product (user-edges.ts), 48 bytes each:            |
  * |               |                      | product, slot in either list, counts, net quantity, times           |
  * | user_products | (0, user)            | list head: length u32, last slots of (product u32, weight u16)      |
@@ -19,6 +19,9 @@ export const schemaVersion = 3
  * | vectors       | (version, product)   | M, published at, B, b̂                                               |
  * | versions      | version              | JSON: personas, hash, share sums                                    |
  * | labels        | (version, user)      | label shares (version 0: of the pending import, by ordinal)         |
+ * | label_notes   | (version, user)      | JSON: who labelled and why; shares of a held-out user               |
+ * | epochs        | epoch                | JSON: the fit of probabilities                                      |
+ * | content_fits  | number               | JSON header of words, word weights (i32) of the model and its folds |
  * | seen          | position / 64        | 64 × 16 bytes: hashes of event ids                                  |
  * | watermarks    | source name          | next offset, f64                                                    |
  * | schemas       | key of the source    | writer schema of records, JSON                                      |
@@ -38,6 +41,9 @@ export const tableNames = [
   'vectors',
   'versions',
   'labels',
+  'label_notes',
+  'epochs',
+  'content_fits',
   'journal',
   'outbox',
   'erasures',

@@ -6,6 +6,7 @@ import { closeLmdb, openLmdb, openNamed, transact } from '../../lmdb/open.ts'
 import { schemaVersion } from './layout.ts'
 import { migrate1 } from './migrate-1.ts'
 import { migrate2 } from './migrate-2.ts'
+import { migrate3 } from './migrate-3.ts'
 
 /** Changes an environment of schema n into one of n + 1, inside a transaction. */
 export type MigrationStep = (env: RootDatabase) => void
@@ -14,6 +15,7 @@ export type MigrationStep = (env: RootDatabase) => void
 export const migrationSteps: ReadonlyMap<number, MigrationStep> = new Map([
   [1, migrate1],
   [2, migrate2],
+  [3, migrate3],
 ])
 
 /** Brings the state in `path` to `target`, step by step; an interrupted migration goes on where it stopped. */

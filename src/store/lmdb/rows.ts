@@ -1,4 +1,5 @@
 // Binary forms of the rows: fixed little-endian layouts, so that reading one costs a copy and no parser.
+import { assert } from '../../core/assert.ts'
 import type { Edge } from '../../core/edge.ts'
 import type { ProductId, UserId } from '../../core/ids.ts'
 import { methods, statuses } from '../../core/persona.ts'
@@ -7,10 +8,15 @@ import type { ProductRow, QuarantinedRecord, UserRow, VectorRow } from '../port.
 
 const userHeader = 64
 
-/** status u8, method u8, scores u16, held u16, id bytes u16, version, sequence u32, five f64, then the lists and the id. */
+/**
+ * status u8, method u8, scores u16, held u16, id bytes u16, version, sequence u32, primary i32, epoch u32, five f64, then
+ * the lists (as many probabilities as scores where there is an epoch) and the id.
+ */
 export function encodeUser(row: UserRow): Buffer {
   const idBytes = Buffer.byteLength(row.userId)
-  const buffer = Buffer.allocUnsafe(userHeader + row.scores.length * 8 + row.held.length * 10 + idBytes)
+  const lists = (row.scores.length + row.probabilities.length) * 8 + row.held.length * 10
+  const buffer = Buffer.allocUnsafe(userHeader + lists + idBytes)
+  assert(row.epoch === 0 || row.probabilities.length === row.scores.length, 'a probability a score')
   buffer.writeUInt8(statuses.indexOf(row.status), 0)
   buffer.writeUInt8(methods.indexOf(row.method), 1)
   buffer.writeUInt16LE(row.scores.length, 2)
@@ -19,14 +25,15 @@ export function encodeUser(row: UserRow): Buffer {
   buffer.writeUInt32LE(row.version, 8)
   buffer.writeUInt32LE(row.sequence, 12)
   buffer.writeInt32LE(row.primary, 16)
-  buffer.writeInt32LE(0, 20)
+  buffer.writeUInt32LE(row.epoch, 20)
   buffer.writeDoubleLE(row.weight, 24)
   buffer.writeDoubleLE(row.scoreWeight, 32)
   buffer.writeDoubleLE(row.position, 40)
   buffer.writeDoubleLE(row.halfWidth, 48)
   buffer.writeDoubleLE(0, 56)
   let at = userHeader
-  for (let c = 0; c < row.scores.length; c++, at += 8) buffer.writeDoubleLE(row.scores[c]!, at)
+  for (const list of [row.scores, row.probabilities])
+    for (let c = 0; c < list.length; c++, at += 8) buffer.writeDoubleLE(list[c]!, at)
   for (const { persona, since } of row.held) {
     buffer.writeUInt16LE(persona, at)
     buffer.writeDoubleLE(since, at + 2)
@@ -37,9 +44,12 @@ export function encodeUser(row: UserRow): Buffer {
 }
 
 export function decodeUser(buffer: Buffer): UserRow {
+  const epoch = buffer.readUInt32LE(20)
   const scores = new Float64Array(buffer.readUInt16LE(2))
+  const probabilities = new Float64Array(epoch === 0 ? 0 : scores.length)
   let at = userHeader
-  for (let c = 0; c < scores.length; c++, at += 8) scores[c] = buffer.readDoubleLE(at)
+  for (const list of [scores, probabilities])
+    for (let c = 0; c < list.length; c++, at += 8) list[c] = buffer.readDoubleLE(at)
   const held: { persona: number; since: number }[] = []
   for (let n = buffer.readUInt16LE(4); n > 0; n--, at += 10)
     held.push({ persona: buffer.readUInt16LE(at), since: buffer.readDoubleLE(at + 2) })
@@ -56,21 +66,33 @@ export function decodeUser(buffer: Buffer): UserRow {
     primary: buffer.readInt32LE(16),
     position: buffer.readDoubleLE(40),
     halfWidth: buffer.readDoubleLE(48),
+    epoch,
+    probabilities,
   }
 }
 
-/** A product as JSON: [id, title, category]. */
-export function encodeProduct({ productId, title, category }: ProductRow): Buffer {
-  return Buffer.from(JSON.stringify([productId, title ?? null, category ?? null]))
+type StoredProduct = [
+  ProductId,
+  string | null,
+  string | null,
+  ([number, string | null, string | null] | null)?,
+]
+
+/** A product as JSON: [id, title, category], and [fit, title, category] of what its words are of while it is another. */
+export function encodeProduct({ productId, title, category, former }: ProductRow): Buffer {
+  const row: StoredProduct = [productId, title ?? null, category ?? null]
+  if (former !== undefined) row.push([former.head, former.title ?? null, former.category ?? null])
+  return Buffer.from(JSON.stringify(row))
 }
 
 export function decodeProduct(buffer: Buffer): ProductRow {
-  const [productId, title, category] = JSON.parse(buffer.toString('utf8')) as [
-    ProductId,
-    string | null,
-    string | null,
-  ]
-  return { productId, title: title ?? undefined, category: category ?? undefined }
+  const [productId, title, category, former] = JSON.parse(buffer.toString('utf8')) as StoredProduct
+  const row = { productId, title: title ?? undefined, category: category ?? undefined }
+  if (former === undefined || former === null) return row
+  return {
+    ...row,
+    former: { head: former[0], title: former[1] ?? undefined, category: former[2] ?? undefined },
+  }
 }
 
 /** product u32, slots u32 × 2, views, carts, reviews u32, net, first and last time f64. */

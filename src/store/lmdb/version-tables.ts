@@ -1,9 +1,12 @@
 // The part of the LMDB store that keeps prototype-set versions: vectors, personas, labels, and the pending import.
+import type { ContentFit } from '../../core/content.ts'
+import type { Epoch } from '../../core/epoch.ts'
 import type { ProductIndex, UserId, UserIndex } from '../../core/ids.ts'
-import type { PrototypeVersion, ShareList } from '../../core/prototype.ts'
+import type { LabelNote, PrototypeVersion, ShareList } from '../../core/prototype.ts'
 import type * as port from '../port.ts'
 import { type Environment, readMeta, writeMeta } from './environment.ts'
-import { pair, secondOf } from './layout.ts'
+import { decodeContentFit, decodeEpoch, encodeContentFit, encodeEpoch } from './epoch-rows.ts'
+import { pair, parseJson, secondOf } from './layout.ts'
 import { decodeShares, decodeVector, encodeShares, encodeVector } from './rows.ts'
 
 type VersionMethods =
@@ -20,6 +23,18 @@ type VersionMethods =
   | 'putPendingImport'
   | 'dropPendingLabel'
   | 'dropPendingImport'
+  | 'heldOut'
+  | 'labelNote'
+  | 'putLabelNote'
+  | 'dropLabelNote'
+  | 'epoch'
+  | 'putEpoch'
+  | 'dropEpochs'
+  | 'contentFit'
+  | 'putContentFit'
+
+/** A note; shares stand with it for a held-out user alone. */
+type StoredNote = { readonly note: LabelNote; readonly shares?: ShareList }
 
 export function versionTables(environment: Environment): Pick<port.StoreWriter, VersionMethods> {
   const tables: Pick<port.StoreWriter, VersionMethods> = {
@@ -43,8 +58,8 @@ export function versionTables(environment: Environment): Pick<port.StoreWriter, 
 
     /** Drops vectors and labels; the version's names stay for change events that speak of it. */
     dropVersion(version: number): void {
-      const { vectors, labels } = environment.tables
-      for (const table of [vectors, labels])
+      const { vectors, labels, label_notes: notes } = environment.tables
+      for (const table of [vectors, labels, notes])
         for (const key of [...table.keys(pair(version, 0), pair(version + 1, 0))]) table.remove(key)
     },
 
@@ -66,16 +81,59 @@ export function versionTables(environment: Environment): Pick<port.StoreWriter, 
       return readMeta<port.PendingImport | null>(environment, 'pending_import') ?? undefined
     },
 
-    *pendingLabels(): Iterable<{ userId: UserId; shares: ShareList }> {
-      const { labels } = environment.tables
-      for (const key of [...labels.keys(pair(0, 0), pair(1, 0))])
-        yield JSON.parse(labels.get(key)!.toString('utf8')) as { userId: UserId; shares: ShareList }
+    *heldOut(version: number): Iterable<port.LabelledRow> {
+      const { label_notes: notes } = environment.tables
+      for (const key of [...notes.keys(pair(version, 0), pair(version + 1, 0))]) {
+        const { shares, note } = parseJson<StoredNote>(notes.get(key)!)
+        if (shares !== undefined) yield { userIndex: secondOf(key) as UserIndex, shares, note }
+      }
     },
 
-    putPendingImport(
-      pending: port.PendingImport,
-      labels: Iterable<{ userId: UserId; shares: ShareList }>,
-    ): void {
+    labelNote(version: number, user: UserIndex): LabelNote | undefined {
+      const bytes = environment.tables.label_notes.get(pair(version, user))
+      return bytes && parseJson<StoredNote>(bytes).note
+    },
+
+    putLabelNote(version: number, user: UserIndex, { shares, note }): void {
+      const stored: StoredNote = note.heldOut === true ? { note, shares } : { note }
+      environment.tables.label_notes.put(pair(version, user), Buffer.from(JSON.stringify(stored)))
+    },
+
+    dropLabelNote(version: number, user: UserIndex): void {
+      environment.tables.label_notes.remove(pair(version, user))
+    },
+
+    epoch(epoch: number): Epoch | undefined {
+      const bytes = environment.tables.epochs.get(epoch)
+      return bytes && decodeEpoch(bytes)
+    },
+
+    putEpoch(epoch: Epoch): void {
+      environment.tables.epochs.put(epoch.epoch, encodeEpoch(epoch))
+    },
+
+    dropEpochs({ epoch, head }): void {
+      const { epochs, content_fits: fits } = environment.tables
+      for (const key of [...epochs.keys(0, epoch)]) epochs.remove(key)
+      for (const key of [...fits.keys(0, head)]) fits.remove(key)
+    },
+
+    contentFit(head: number): ContentFit | undefined {
+      const bytes = environment.tables.content_fits.get(head)
+      return bytes && decodeContentFit(bytes)
+    },
+
+    putContentFit(head: number, fit: ContentFit): void {
+      environment.tables.content_fits.put(head, encodeContentFit(fit))
+    },
+
+    *pendingLabels(): Iterable<port.PendingLabel> {
+      const { labels } = environment.tables
+      for (const key of [...labels.keys(pair(0, 0), pair(1, 0))])
+        yield parseJson<port.PendingLabel>(labels.get(key)!)
+    },
+
+    putPendingImport(pending: port.PendingImport, labels: Iterable<port.PendingLabel>): void {
       tables.dropPendingImport()
       writeMeta(environment, 'pending_import', pending)
       let ordinal = 0

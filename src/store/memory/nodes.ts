@@ -84,5 +84,12 @@ function edgesPart({ count }: MemoryState, graph: MemoryGraph) {
 }
 
 function copyOf<R extends UserRow | undefined>(row: R): R {
-  return row && { ...row, scores: row.scores.slice(), held: row.held.map((entry) => ({ ...entry })) }
+  return (
+    row && {
+      ...row,
+      scores: row.scores.slice(),
+      probabilities: row.probabilities.slice(),
+      held: row.held.map((entry) => ({ ...entry })),
+    }
+  )
 }

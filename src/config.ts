@@ -1,6 +1,7 @@
 // Configuration: one schema over environment variables KINDRED_*, documented by itself (`kindred config`).
 import { z } from 'zod'
 import { kafkaSettings } from './config-kafka.ts'
+import { labellingSettings } from './config-labelling.ts'
 import { leastDelta } from './core/vector.ts'
 import { UsageError } from './errors.ts'
 
@@ -93,6 +94,7 @@ export const settings = {
     .default(1_000_000)
     .describe('change events that a sink has not taken past which ingest waits for it'),
   ...kafkaSettings,
+  ...labellingSettings,
   logLevel: z
     .enum(['fatal', 'error', 'warn', 'info', 'debug', 'silent'])
     .default('info')
@@ -104,6 +106,7 @@ export const secretSettings: readonly string[] = [
   'kafkaPassword',
   'kafkaRegistryPassword',
   'kafkaOauthSecret',
+  'openaiApiKey',
 ] satisfies readonly (keyof typeof settings)[]
 
 const schema = z.strictObject(settings).superRefine(({ delta, kappa }, context) => {

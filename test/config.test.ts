@@ -9,7 +9,8 @@ import { UsageError } from '../src/errors.ts'
 const texts = new Set(
   `host kafkaBrokers kafkaTopics kafkaGroup kafkaMapping kafkaSchemaFile kafkaRegistry kafkaRegistryUser
   kafkaRegistryPassword kafkaChangesTopic kafkaPersonasTopic kafkaDeadLetterSuffix kafkaTlsCa kafkaTlsCert kafkaTlsKey
-  kafkaUser kafkaPassword kafkaOauthUrl kafkaOauthClient kafkaOauthSecret kafkaOauthScope`.split(/\s+/),
+  kafkaUser kafkaPassword kafkaOauthUrl kafkaOauthClient kafkaOauthSecret kafkaOauthScope
+  openaiApiKey labelModel`.split(/\s+/),
 )
 
 describe('the configuration', () => {

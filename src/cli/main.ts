@@ -14,6 +14,7 @@ import { addExplain } from './explain.ts'
 import { addExport } from './export.ts'
 import { addLookup } from './lookup.ts'
 import { addMigrate } from './migrate.ts'
+import { addPersonas } from './personas.ts'
 import { addPrototypes } from './prototypes.ts'
 import { addQuarantine } from './quarantine.ts'
 import { addReplay } from './replay.ts'
@@ -27,6 +28,7 @@ const commands = [
   addReplay,
   addServe,
   addPrototypes,
+  addPersonas,
   addLookup,
   addExplain,
   addExport,

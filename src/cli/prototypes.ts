@@ -5,6 +5,7 @@ import { activeVersionOf, labelsOf } from '../lookup/snapshot.ts'
 import type { StoreReader } from '../store/port.ts'
 import { configOf, type DataOptions, reading, withData } from './context.ts'
 import { print, printJson, printLines } from './output.ts'
+import { addPrototypesLabel } from './prototypes-label.ts'
 import { readImport } from './read-import.ts'
 import { submit } from './submit.ts'
 
@@ -18,6 +19,7 @@ export function addPrototypes(program: Command): void {
     .option('--personas <file>', 'JSON persona set {version, personas: [{name, description}]}')
     .option('--add', 'keep the prototypes there are; the file adds to them or changes them', false)
     .action(importAction)
+  addPrototypesLabel(prototypes)
   withData(prototypes.command('list'))
     .description('list the prototypes of the active version, in the format of import')
     .action(async (options: DataOptions) => {

@@ -15,7 +15,8 @@ export function readImport(prototypes: string, personas: string | undefined): Pr
   return importOf(labels, personas === undefined ? undefined : parsePersonaSet(readText(personas), personas))
 }
 
-function readText(file: string): string {
+/** A file's text, plain or gzip. Throws UsageError. */
+export function readText(file: string): string {
   const bytes = readBytes(file)
   if (!isUtf8(bytes))
     throw new UsageError(`${file}, line ${lineNotUtf8(bytes)}: not valid UTF-8; save the file as UTF-8`)

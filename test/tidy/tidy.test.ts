@@ -37,8 +37,9 @@ function roomOf(path: string): string {
 const allowed: Record<string, readonly string[]> = {
   core: [],
   errors: [],
-  config: ['core', 'errors', 'config-kafka'],
+  config: ['core', 'errors', 'config-kafka', 'config-labelling'],
   'config-kafka': [],
+  'config-labelling': [],
   'value-codec': ['codec', 'config', 'errors', 'kafka'],
   codec: ['core', 'errors'],
   lmdb: ['errors'],
@@ -49,6 +50,7 @@ const allowed: Record<string, readonly string[]> = {
   sink: ['core', 'codec', 'errors', 'kafka'],
   kafka: ['errors'],
   lookup: ['core', 'errors'],
+  labelling: ['core', 'codec', 'errors'],
   evaluation: ['core', 'errors', 'pipeline'],
   http: ['core', 'codec', 'errors', 'lookup'],
   profiler: [
@@ -89,6 +91,7 @@ const allowed: Record<string, readonly string[]> = {
     'errors',
     'demo',
     'kafka',
+    'labelling',
     'lookup',
     'profiler',
     'profiler-kafka',

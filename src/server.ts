@@ -4,6 +4,7 @@ import { Worker } from 'node:worker_threads'
 import type { FastifyBaseLogger } from 'fastify'
 import { unreachable } from './core/assert.ts'
 import { FatalError } from './errors.ts'
+import { truthMeter } from './evaluation/truth-meter.ts'
 import { createApp } from './http/app.ts'
 import type { WorkerInput, WorkerMessage } from './ingest-worker.ts'
 import { lookUp } from './lookup/answer.ts'
@@ -46,6 +47,7 @@ export async function startServer({ logger, ...input }: ServerOptions): Promise<
         const records = log.end - store.watermark(log.name)
         return { records, full: records >= config.logBacklogMax || appender.full }
       },
+      truth: truthMeter(store, () => performance.now()),
       notReady: () => ingest.problem(),
     },
   })

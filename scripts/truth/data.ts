@@ -12,7 +12,11 @@ export async function onlineRetail(_dir: string): Promise<LabelledGraph> {
   const store = openReader({ dir: process.env.STORE!, config: configFrom({}) })
   try {
     const set = readImport(join(process.env.KINDRED_DATA!, 'online-retail-personas.ndjson.gz'), undefined)
-    return readLabelled(store, { labels: labelsOfSet(set, store), personas: set.personas.map(({ name }) => name), repeat: 'once' })
+    return readLabelled(store, {
+      labels: labelsOfSet(set, store),
+      personas: set.personas.map(({ name }) => name),
+      repeat: 'once',
+    })
   } finally {
     await store.close()
   }

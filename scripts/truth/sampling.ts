@@ -1,12 +1,18 @@
 // Whom to label: random, degree-stratified and Diversity–Uncertainty sampling at several budgets, the same labels, the
 // same truth for all (users that no method may choose), several seeds.
-import { type LabelledGraph, type LabelledUser } from '../../src/core/labelled.ts'
+
 import { vectorsOf, walkOf } from '../../src/core/fit.ts'
+import type { LabelledGraph, LabelledUser } from '../../src/core/labelled.ts'
 import { shuffled } from '../../src/core/shuffle.ts'
 import { truthOf } from '../../src/evaluation/evaluate.ts'
 import { meanAndSpread, type Quality, qualityOf } from '../../src/evaluation/metrics.ts'
 import { fitModels } from '../../src/evaluation/model.ts'
-import { type Candidate, chooseRound, type SamplingMethod, samplingMethods } from '../../src/labelling/sampling.ts'
+import {
+  type Candidate,
+  chooseRound,
+  type SamplingMethod,
+  samplingMethods,
+} from '../../src/labelling/sampling.ts'
 
 const policy = { kappa: 3000, landingMassMin: 0.05 }
 const purchasesMin = 3
@@ -75,4 +81,3 @@ export function chosenBy(
   }
   return [...chosen.values()]
 }
-

@@ -9,6 +9,7 @@ import { type Evaluation, evaluate } from '../evaluation/evaluate.ts'
 import { liveQuality } from '../evaluation/live.ts'
 import type { Quality } from '../evaluation/metrics.ts'
 import { reliabilityPlot } from '../evaluation/plot.ts'
+import { heldOutQuality } from '../evaluation/truth-meter.ts'
 import { type Labels, readLabelled } from '../pipeline/labelled.ts'
 import type { StoreReader } from '../store/port.ts'
 import { type DataOptions, reading, withData } from './context.ts'
@@ -16,7 +17,7 @@ import { percent, print, printJson, table } from './output.ts'
 import { readImport } from './read-import.ts'
 
 type EvaluateOptions = DataOptions & {
-  labels: string
+  labels?: string
   personas?: string
   share: string
   seeds: string
@@ -29,12 +30,16 @@ export function addEvaluate(program: Command): void {
     .description(
       'measure quality against labels: a share of the labelled users as prototypes, the others as truth, with baselines beside it',
     )
-    .requiredOption('--labels <file>', 'NDJSON {user_id, personas} of users whose purchases are in the data')
+    .option('--labels <file>', 'NDJSON {user_id, personas} of users whose purchases are in the data')
     .option('--personas <file>', 'JSON persona set; without one, the names in the labels')
     .option('--share <x>', 'share of the labelled users that become prototypes', '0.1')
     .option('--seeds <n>', 'number of random splits', '4')
     .option('--plot <file>', 'write a reliability plot (SVG)')
-    .option('--live', 'judge the answers as they stand, for labelled users who are no prototypes', false)
+    .option(
+      '--live',
+      'judge the answers as they stand: by the labels of users who are no prototypes, or (without --labels) by those held out',
+      false,
+    )
     .action(evaluateAction)
 }
 
@@ -45,6 +50,7 @@ async function evaluateAction(options: EvaluateOptions): Promise<void> {
   const seeds = Number(options.seeds)
   if (!Number.isInteger(seeds) || seeds < 1 || seeds > 1000)
     throw new UsageError('--seeds is a number from 1 to 1000')
+  if (options.labels === undefined) throw new UsageError('name the labels: --labels FILE')
   const set = readImport(options.labels, options.personas)
   const evaluation = await reading(options, (store, { check, kappa }, config) => {
     const graph = readLabelled(store, {
@@ -73,12 +79,14 @@ async function evaluateAction(options: EvaluateOptions): Promise<void> {
 }
 
 async function evaluateLive(options: EvaluateOptions): Promise<void> {
-  const set = readImport(options.labels, options.personas)
+  const set = options.labels === undefined ? undefined : readImport(options.labels, options.personas)
   const quality = await reading(options, (store) =>
-    liveQuality(store, {
-      labels: labelsOfSet(set, store),
-      personas: set.personas.map(({ name }) => name),
-    }),
+    set === undefined
+      ? heldOutQuality(store)
+      : liveQuality(store, {
+          labels: labelsOfSet(set, store),
+          personas: set.personas.map(({ name }) => name),
+        }),
   )
   if (quality === undefined)
     throw new UsageError(`no labelled user has bought something in ${options.data} and is no prototype`)

@@ -18,10 +18,12 @@ import {
   openLabeller,
 } from './labellers.ts'
 import { grouped, Progress, print, printJson, table } from './output.ts'
+import { choose, planOf, roundCount, type SampleFlags, withSampling } from './prototypes-sample.ts'
 import { readText } from './read-import.ts'
 
 type LabelOptions = DataOptions &
-  ApiFlags & {
+  ApiFlags &
+  SampleFlags & {
     personas: string
     labeller: LabellerKind
     users?: string
@@ -55,6 +57,7 @@ export function addPrototypesLabel(prototypes: Command): void {
       '--out <file>',
       'prototype file to write, NDJSON {user_id, personas, labeller, rationale, held_out?}',
     )
+  withSampling(command)
   withApi(command)
     .option('--token-budget <n>', 'tokens of one purchase history')
     .option(
@@ -81,6 +84,8 @@ export function withApi(command: Command): Command {
 async function labelAction(options: LabelOptions): Promise<void> {
   const personas = parsePersonaSet(readText(options.personas), options.personas)
   const out = outOf(options)
+  if ([options.budget, options.users, options.allAbove].filter((flag) => flag !== undefined).length > 1)
+    throw new UsageError('say whom to label by one of --budget, --users and --all-above')
   const progress = new Progress()
   await using opened = await openLabeller(options.labeller, {
     personas,
@@ -93,26 +98,88 @@ async function labelAction(options: LabelOptions): Promise<void> {
     dryRun: options.dryRun,
     onState: (state) => progress.show(() => state, true),
   })
-  const { shoppers, heldOut } = await reading(options, (store) => chosen(store, options))
-  if (options.dryRun)
+  if (options.dryRun) {
+    const { shoppers } = await firstToLabel(options)
     return tellEstimate(opened, { estimate: opened.labeller.estimate(shoppers), json: options.json })
+  }
   let done = 0
-  const run = await labelShoppers(shoppers, {
-    labeller: opened.labeller,
-    onResult: () => progress.show(() => `${grouped(++done)} of ${grouped(shoppers.length)} shoppers`),
-  }).finally(() => progress.end())
+  const label = (shoppers: readonly Shopper[]) =>
+    labelShoppers(shoppers, {
+      labeller: opened.labeller,
+      onResult: () => progress.show(() => `${grouped(++done)} shoppers`),
+    })
+  const { run, heldOut } = await labelAll(options, label).finally(() => progress.end())
   replaceFile(out, run.labelled.map((labelling) => prototypeLine(labelling, heldOut)).join(''))
   tellRun(opened, { run, out, json: options.json })
   if (run.failed.length > 0 || run.notSent.length > 0) process.exitCode = 1
 }
 
-/** Whom to label. Throws UsageError. */
-function chosen(
-  store: StoreReader,
-  { users, allAbove }: LabelOptions,
-): { shoppers: Shopper[]; heldOut: ReadonlySet<string> } {
-  if ((users === undefined) === (allAbove === undefined))
-    throw new UsageError('say whom to label: --users FILE or --all-above N')
+type Label = (shoppers: readonly Shopper[]) => Promise<LabelledRun>
+type ToLabel = { shoppers: Shopper[]; heldOut: ReadonlySet<string> }
+
+/** Labels whoever is named; or, by a budget, users sampled in rounds, each by the labels of those before. */
+async function labelAll(
+  options: LabelOptions,
+  label: Label,
+): Promise<{ run: LabelledRun; heldOut: ReadonlySet<string> }> {
+  if (options.budget === undefined) {
+    const { shoppers, heldOut } = await firstToLabel(options)
+    return { run: await label(shoppers), heldOut }
+  }
+  const plan = planOf(options)
+  const heldOut = new Set<string>()
+  const taken = new Set<string>()
+  const labels = new Map<string, Readonly<Record<string, number>>>()
+  let run: LabelledRun = { labelled: [], unrepresentable: [], failed: [], notSent: [] }
+  for (let round = 0; round < plan.rounds && run.notSent.length === 0; round++) {
+    const shoppers = await reading(options, (store) => {
+      const count = roundCount(plan, round, taken.size - heldOut.size)
+      const { chosen } = choose(store, plan, { round, labels, taken, count })
+      for (const { user_id, held_out } of chosen) {
+        taken.add(user_id)
+        if (held_out === true) heldOut.add(user_id)
+      }
+      return chosen.map(({ user_id }) => shopperOf(store, store.userIndexOf(user_id)!))
+    })
+    const next = await label(shoppers)
+    for (const { userId, personas } of next.labelled)
+      if (!heldOut.has(userId) && personas !== 'unrepresentable') labels.set(userId, personas)
+    run = joined(run, next)
+  }
+  return { run, heldOut }
+}
+
+function joined(a: LabelledRun, b: LabelledRun): LabelledRun {
+  return {
+    labelled: [...a.labelled, ...b.labelled],
+    unrepresentable: [...a.unrepresentable, ...b.unrepresentable],
+    failed: [...a.failed, ...b.failed],
+    notSent: [...a.notSent, ...b.notSent],
+  }
+}
+
+/** Whoever is named; by a budget, as many as it is for, at random: an estimate cannot know whom labels will point to. */
+function firstToLabel(options: LabelOptions): Promise<ToLabel> {
+  return reading(options, (store) => {
+    if (options.budget === undefined) return named(store, options)
+    const plan = planOf({ ...options, method: 'random', rounds: '1' })
+    const { chosen } = choose(store, plan, {
+      round: 0,
+      labels: new Map(),
+      taken: new Set(),
+      count: plan.prototypes,
+    })
+    return {
+      shoppers: chosen.map(({ user_id }) => shopperOf(store, store.userIndexOf(user_id)!)),
+      heldOut: new Set<string>(),
+    }
+  })
+}
+
+/** Whom flags name. Throws UsageError. */
+function named(store: StoreReader, { users, allAbove }: LabelOptions): ToLabel {
+  if (users === undefined && allAbove === undefined)
+    throw new UsageError('say whom to label: --budget N, --users FILE or --all-above N')
   if (users === undefined) {
     if (!/^\d{1,9}$/.test(allAbove!)) throw new UsageError('--all-above takes a whole number of products')
     return { shoppers: [...shoppersOf(store, Number(allAbove))], heldOut: new Set() }

@@ -6,6 +6,7 @@ import type { StoreReader } from '../store/port.ts'
 import { configOf, type DataOptions, reading, withData } from './context.ts'
 import { print, printJson, printLines } from './output.ts'
 import { addPrototypesLabel } from './prototypes-label.ts'
+import { addPrototypesSample } from './prototypes-sample.ts'
 import { readImport } from './read-import.ts'
 import { submit } from './submit.ts'
 
@@ -19,6 +20,7 @@ export function addPrototypes(program: Command): void {
     .option('--personas <file>', 'JSON persona set {version, personas: [{name, description}]}')
     .option('--add', 'keep the prototypes there are; the file adds to them or changes them', false)
     .action(importAction)
+  addPrototypesSample(prototypes)
   addPrototypesLabel(prototypes)
   withData(prototypes.command('list'))
     .description('list the prototypes of the active version, in the format of import')

@@ -5,6 +5,7 @@ import type { Appended } from '../source/log-appender.ts'
 import type { BlockInput } from '../source/log-block.ts'
 import { eventRoutes } from './events.ts'
 import { healthRoutes } from './health.ts'
+import { metricsRoutes, type Truth } from './metrics.ts'
 import { personaRoutes } from './personas.ts'
 import { sendProblem } from './problem.ts'
 
@@ -14,6 +15,8 @@ export type AppPorts = {
   append(block: BlockInput): Promise<Appended>
   /** Whether so many records wait that more are refused, and the records that wait. */
   backlog(): { readonly records: number; readonly full: boolean }
+  /** How right the answers are on held-out labels. */
+  truth(): Truth
   /** Why the service is not ready; undefined when it is. */
   notReady(): string | undefined
 }
@@ -63,5 +66,6 @@ export function createApp({ ports, bodyBytesMax, logger }: AppOptions): FastifyI
   app.register(personaRoutes, { ports })
   app.register(eventRoutes, { ports })
   app.register(healthRoutes, { ports })
+  app.register(metricsRoutes, { ports })
   return app
 }

@@ -30,11 +30,9 @@ const prototypesMin = 60
 /** Users of `count` degree strata of equal size, one from each: every kind of shopper, the small ones too. */
 function byDegree(candidates: readonly Candidate[], count: number, seed: number): Candidate[] {
   const order = shuffled(candidates, seed).sort((a, b) => a.purchases - b.purchases)
-  return Array.from({ length: Math.min(count, order.length) }, (_, i) => {
-    const from = Math.floor((i * order.length) / count)
-    const to = Math.max(from + 1, Math.floor(((i + 1) * order.length) / count))
-    return shuffled(order.slice(from, to), seed + i)[0]!
-  })
+  const strata = Math.min(count, order.length)
+  const start = (stratum: number) => Math.floor((stratum * order.length) / strata)
+  return Array.from({ length: strata }, (_, i) => shuffled(order.slice(start(i), start(i + 1)), seed + i)[0]!)
 }
 
 /** The candidates of one round, `count` at the most, none twice. */
@@ -47,7 +45,9 @@ export function chooseRound(
   const order = shuffled(candidates, turn)
   if (method === 'random' || labelled.prototypes < prototypesMin) return order.slice(0, count)
   const { distribution } = labelled
-  const score = new Map(order.map((candidate) => [candidate, diversityUncertainty(candidate.q, distribution)]))
+  const score = new Map(
+    order.map((candidate) => [candidate, diversityUncertainty(candidate.q, distribution)]),
+  )
   return order.sort((a, b) => score.get(b)! - score.get(a)!).slice(0, count)
 }
 

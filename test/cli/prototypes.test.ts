@@ -9,7 +9,13 @@ import { answersIn, assertSound, exportsIn } from '../support/exports.ts'
 import { ndjson, smallShop } from '../support/shop-files.ts'
 
 type Label = { user_id: string; personas: string[] | Record<string, number> }
-type Imported = { version: number; prototypes: number; personas: number; applied_by: string }
+type Imported = {
+  version: number
+  prototypes: number
+  held_out: number
+  personas: number
+  applied_by: string
+}
 
 const shop = smallShop({ seed: 31, shoppers: 120 })
 const half = Math.floor(shop.events.length / 2)
@@ -158,5 +164,5 @@ function imported(version: number, given: readonly Label[]): Imported {
   const names = new Set(
     given.flatMap(({ personas }) => (Array.isArray(personas) ? personas : Object.keys(personas))),
   )
-  return { version, prototypes: given.length, personas: names.size, applied_by: 'this command' }
+  return { version, prototypes: given.length, held_out: 0, personas: names.size, applied_by: 'this command' }
 }

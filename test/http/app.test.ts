@@ -26,6 +26,7 @@ function portsOf(): Ports {
       return { first, next: taken.length }
     },
     backlog: () => ({ records: 0, full: false }),
+    truth: () => ({ epoch: 0, quality: undefined }),
     notReady: () => undefined,
   }
 }

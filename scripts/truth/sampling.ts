@@ -1,6 +1,7 @@
 // Whom to label: random, degree-stratified and Diversity–Uncertainty sampling at several budgets, the same labels, the
 // same truth for all (users that no method may choose), several seeds.
 
+import { join } from 'node:path'
 import { vectorsOf, walkOf } from '../../src/core/fit.ts'
 import type { LabelledGraph, LabelledUser } from '../../src/core/labelled.ts'
 import { shuffled } from '../../src/core/shuffle.ts'
@@ -13,14 +14,29 @@ import {
   type SamplingMethod,
   samplingMethods,
 } from '../../src/labelling/sampling.ts'
+import { type Experiment, graphOf, kindred, labelledYear, write } from './data.ts'
 
 const policy = { kappa: 3000, landingMassMin: 0.05 }
 const purchasesMin = 3
 const truthShare = 0.3
 const rounds = 4
 
+export type SamplingTruth = ReturnType<typeof compareSampling>
+
+/** The comparison on a labelled year. */
+export async function samplingTruth(experiment: Experiment): Promise<SamplingTruth> {
+  const { events, labels } = labelledYear(experiment)
+  const data = join(experiment.dir, 'data')
+  await kindred(['replay', write(experiment, 'events.ndjson', events), '--data', data])
+  const graph = await graphOf(data, write(experiment, 'labels.ndjson', labels))
+  return compareSampling(graph, {
+    budgets: [0.02, 0.05, 0.1, 0.2],
+    seeds: Array.from({ length: experiment.tiny ? 2 : 8 }, (_, i) => i + 1),
+  })
+}
+
 /** Quality by budget and method: mean and spread over seeds. */
-export function compareSampling(
+function compareSampling(
   graph: LabelledGraph,
   { budgets, seeds }: { budgets: readonly number[]; seeds: readonly number[] },
 ) {
@@ -49,7 +65,7 @@ function qualityBy(
 }
 
 /** Rounds of a quarter of the budget each, labels of earlier rounds known. */
-export function chosenBy(
+function chosenBy(
   graph: LabelledGraph,
   pool: readonly LabelledUser[],
   { method, seed, count }: { method: SamplingMethod; seed: number; count: number },

@@ -75,7 +75,7 @@ async function evaluateAction(options: EvaluateOptions): Promise<void> {
       reliabilityPlot(evaluation.reliability, { title: 'Reliability', ece: evaluation.kindred.ece }),
     )
   if (options.json) printJson(evaluation)
-  else print(describe(evaluation, options.plot))
+  else print(describeEvaluation(evaluation, options.plot))
 }
 
 async function evaluateLive(options: EvaluateOptions): Promise<void> {
@@ -107,7 +107,7 @@ export function* labelsOfSet({ prototypes }: PrototypeImport, store: StoreReader
   }
 }
 
-function describe(evaluation: Evaluation, plot: string | undefined): string {
+export function describeEvaluation(evaluation: Evaluation, plot: string | undefined): string {
   const { kindred, walk, content, both, baselines, ahead, seeds } = evaluation
   const row = (name: string, { spread, ...quality }: Quality & { spread: Quality }) => [
     name,

@@ -39,6 +39,7 @@ export type Evaluation = {
     BaselineName,
     { micro_f1: number; macro_auc: number; seeds_ahead_f1: number; seeds_ahead_auc: number }
   >
+  /** Had they bought no more than so many products; marks that nobody reaches are left out. */
   by_purchases: (Quality & { purchases: number })[]
   /** Of the first seed. */
   per_persona: PersonaQuality[]
@@ -77,10 +78,10 @@ export function evaluate(graph: LabelledGraph, { share, seeds, policy }: Evaluat
     both: optional(({ both }) => both),
     baselines: byName((name) => spreadOf(({ baselines }) => baselines[name])),
     ahead: byName((name) => aheadOf(rounds, name)),
-    by_purchases: purchaseMarks.map((purchases, i) => ({
-      purchases,
-      ...meanAndSpread(rounds.map(({ byPurchases }) => byPurchases[i]!)).mean,
-    })),
+    by_purchases: purchaseMarks.flatMap((purchases, i) => {
+      const at = rounds.flatMap(({ byPurchases }) => byPurchases[i] ?? [])
+      return at.length < rounds.length ? [] : [{ purchases, ...meanAndSpread(at).mean }]
+    }),
     per_persona: first.perPersona,
     reliability: first.reliability,
   }
@@ -94,7 +95,8 @@ type Round = {
   content: Quality | undefined
   both: Quality | undefined
   baselines: Record<BaselineName, Quality>
-  byPurchases: Quality[]
+  /** By mark; undefined where no user has bought so much. */
+  byPurchases: (Quality | undefined)[]
   perPersona: PersonaQuality[]
   reliability: Bin[]
 }
@@ -132,8 +134,9 @@ function atPurchases(
   { chosen }: Fitted,
   truth: readonly LabelledUser[],
   { purchases, personas }: { purchases: number; personas: number },
-): Quality {
+): Quality | undefined {
   const users = truth.filter(({ products }) => products.length >= purchases)
+  if (users.length === 0) return undefined
   return qualityOf(chosen.predict(users.map((user) => earlier(user, purchases))), truthOf(users), personas)
 }
 

@@ -6,7 +6,7 @@ import type { ProductIndex, UserIndex } from '../core/ids.ts'
 import { userWeightMax } from '../core/limits.ts'
 import { addScaled } from '../core/walk.ts'
 import { InvalidRecordError } from '../errors.ts'
-import type { FormerText, ProductRow, StoreWriter, UserRow } from '../store/port.ts'
+import { formerTexts, type ProductRow, type StoreWriter, type UserRow } from '../store/port.ts'
 import { calibrateIfDue, sweep } from './calibrate.ts'
 import { decideUser } from './decide-user.ts'
 import { repairContent } from './odds.ts'
@@ -181,20 +181,12 @@ function productOf(
     productId,
     title: title ?? before?.title,
     category: category ?? before?.category,
-    former: before && formerOf(before, calibrated?.epoch.head ?? 0),
+    former: before && formerTexts(before, calibrated?.epoch.head ?? 0),
   }
   const product = known ?? tx.addProduct(row)
   if (known !== undefined) tx.putProduct(product, row)
   remember(titles, product, row)
   return product
-}
-
-/** Until words are fitted anew, a product that changes its text keeps the words that users were read by. */
-function formerOf(before: ProductRow, head: number): FormerText | undefined {
-  if (head === 0) return undefined
-  return before.former?.head === head
-    ? before.former
-    : { head, title: before.title, category: before.category }
 }
 
 function same(row: ProductRow, { title, category }: ShopEvent): boolean {

@@ -9,7 +9,7 @@ import { shareOne } from '../core/limits.ts'
 import { Calibrated } from './calibrated.ts'
 import { decideUser } from './decide-user.ts'
 import { readLabelled } from './labelled.ts'
-import { heat, type RecordCause, type Run } from './run.ts'
+import { heat, type RecordCause, type Run, writeDirty } from './run.ts'
 
 /** Fits if an event made a fit due: enough prototypes have evidence for a first one, or their edges grew by a quarter. */
 export function calibrateIfDue(run: Run): void {
@@ -60,6 +60,7 @@ function begin(run: Run, cause: EpochCause): void {
 
 /** Makes the next epoch from the prototypes' edges as they are, and makes it the running one. */
 function fit({ engine, tx }: Run, cause: EpochCause): void {
+  writeDirty({ engine, tx }, true) // scores that moved since they were decided have their probabilities by this epoch still
   const { active, policy, prototypes } = engine
   const graph = readLabelled(tx, {
     labels: labelsInOrder({ engine, tx }),

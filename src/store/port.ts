@@ -41,9 +41,9 @@ export type UserRow = {
   readonly probabilities: Float64Array
 }
 
-/** What a product was called when the words were fitted (or when it was first seen after): counts until the next fit. */
+/** What a product was called when words were fitted (or when it was first seen after): its words under that fit. */
 export type FormerText = {
-  /** Number of that content fit. */
+  /** Number of the content fit. */
   readonly head: number
   readonly title: string | undefined
   readonly category: string | undefined
@@ -53,8 +53,11 @@ export type ProductRow = {
   readonly productId: ProductId
   readonly title: string | undefined
   readonly category: string | undefined
-  /** Text that the product's words are of under a content fit; absent while it is the same one. */
-  readonly former?: FormerText | undefined
+  /**
+   * Texts that it had under content fits, by their number, where another came after: of two fits, for while users are
+   * decided anew under the newest, some answers are still of the one before.
+   */
+  readonly former?: readonly FormerText[] | undefined
 }
 
 export type LabelledRow = {
@@ -292,10 +295,21 @@ export function emptyCounters(): Counters {
   }
 }
 
-/** Title and category whose words stand for a product under a content fit. */
+/**
+ * Title and category whose words stand for a product under a content fit: those that were replaced first since that fit,
+ * or else the ones it has.
+ */
 export function textUnder(
   row: ProductRow,
   head: number,
 ): { readonly title: string | undefined; readonly category: string | undefined } {
-  return row.former?.head === head ? row.former : row
+  return row.former?.find((text) => text.head >= head) ?? row
+}
+
+/** The former texts of a product whose text changes while words are those of `head` (0: none are fitted). */
+export function formerTexts(before: ProductRow, head: number): readonly FormerText[] | undefined {
+  if (head === 0) return undefined
+  const former = before.former ?? []
+  if (former.at(-1)?.head === head) return former
+  return [...former.slice(-1), { head, title: before.title, category: before.category }]
 }

@@ -71,28 +71,27 @@ export function decodeUser(buffer: Buffer): UserRow {
   }
 }
 
-type StoredProduct = [
-  ProductId,
-  string | null,
-  string | null,
-  ([number, string | null, string | null] | null)?,
-]
+type StoredText = [head: number, title: string | null, category: string | null]
+type StoredProduct = [ProductId, string | null, string | null, StoredText[]?]
 
-/** A product as JSON: [id, title, category], and [fit, title, category] of what its words are of while it is another. */
+/** A product as JSON: [id, title, category], and the texts that it had under content fits. */
 export function encodeProduct({ productId, title, category, former }: ProductRow): Buffer {
   const row: StoredProduct = [productId, title ?? null, category ?? null]
-  if (former !== undefined) row.push([former.head, former.title ?? null, former.category ?? null])
+  if (former !== undefined)
+    row.push(former.map((text) => [text.head, text.title ?? null, text.category ?? null]))
   return Buffer.from(JSON.stringify(row))
 }
 
 export function decodeProduct(buffer: Buffer): ProductRow {
   const [productId, title, category, former] = JSON.parse(buffer.toString('utf8')) as StoredProduct
   const row = { productId, title: title ?? undefined, category: category ?? undefined }
-  if (former === undefined || former === null) return row
-  return {
-    ...row,
-    former: { head: former[0], title: former[1] ?? undefined, category: former[2] ?? undefined },
-  }
+  if (former === undefined) return row
+  const texts = former.map(([head, was, of]) => ({
+    head,
+    title: was ?? undefined,
+    category: of ?? undefined,
+  }))
+  return { ...row, former: texts }
 }
 
 /** product u32, slots u32 × 2, views, carts, reviews u32, net, first and last time f64. */

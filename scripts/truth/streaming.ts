@@ -2,8 +2,19 @@
 // users who were new in those months, by days since their first purchase and by products seen? Read from the change events,
 // as whoever acts on them would.
 import { join } from 'node:path'
+import { configFrom } from '../../src/config.ts'
 import { linePlot } from '../../src/evaluation/plot.ts'
-import { type Experiment, kindred, labelledYear, readNdjson, type TruthEvent, write } from './data.ts'
+import { sampleRound } from '../../src/labelling/candidates.ts'
+import { openReader } from '../../src/profiler.ts'
+import {
+  type Experiment,
+  kindred,
+  labelledYear,
+  readNdjson,
+  type TruthEvent,
+  type TruthLabel,
+  write,
+} from './data.ts'
 
 const warmUpShare = 0.75
 const budgetShare = 0.1
@@ -13,7 +24,8 @@ const dayMs = 86_400_000
 
 type Change = {
   readonly user_id: string
-  readonly occurred_at: string
+  /** `position`: the line of the streamed file, from 1. */
+  readonly cause: { readonly position: number }
   readonly personas: readonly { persona: string }[]
 }
 type F1 = { readonly micro_f1: number; readonly base_rate_f1: number; readonly users: number }
@@ -37,11 +49,7 @@ export async function streamingTruth(experiment: Experiment): Promise<StreamingT
     string,
   ]
   await kindred(['replay', write(experiment, 'warm-up.ndjson', events.slice(0, at)), '--data', data])
-  const chosen = await chooseLabelled(experiment, {
-    data,
-    labels,
-    budget: Math.round(budgetShare * labels.length),
-  })
+  const chosen = await chooseLabelled(data, { labels, budget: Math.round(budgetShare * labels.length) })
   await kindred(['prototypes', 'import', write(experiment, 'prototypes.ndjson', chosen), '--data', data])
   const summary = await kindred<{ changes: number }>([
     ...['replay', write(experiment, 'stream.ndjson', events.slice(at)), '--data', data, '--changes', changes],
@@ -53,21 +61,22 @@ export async function streamingTruth(experiment: Experiment): Promise<StreamingT
     ({ userId }) => truth.has(userId) && !prototypes.has(userId),
   )
   const commonest = commonestOf(chosen)
-  const judge = (momentOf: (shopper: Shopper) => number | undefined): F1 => {
+  const stream = events.slice(at)
+  const judge = (lineOf: (shopper: Shopper) => number | undefined): F1 => {
     const [ours, base] = [new Tally(), new Tally()]
     for (const shopper of shoppers) {
-      const moment = momentOf(shopper)
-      if (moment === undefined) continue
-      ours.add(held.of(shopper.userId, moment), truth.get(shopper.userId)!)
+      const line = lineOf(shopper)
+      if (line === undefined) continue
+      ours.add(held.of(shopper.userId, line), truth.get(shopper.userId)!)
       base.add(commonest, truth.get(shopper.userId)!)
     }
     return { micro_f1: ours.f1, base_rate_f1: base.f1, users: ours.users }
   }
   const byDays = daysAfter
-    .map((days) => ({ days, ...judge(({ firstMs }) => momentAfter(firstMs, { days, last })) }))
+    .map((days) => ({ days, ...judge(({ firstMs }) => lineAfter(stream, firstMs, days)) }))
     .filter(({ users }) => users > 0)
   const byProducts = productsSeen
-    .map((products) => ({ products, ...judge(({ seenMs }) => seenMs[products - 1]) }))
+    .map((products) => ({ products, ...judge(({ seenAt }) => seenAt[products - 1]) }))
     .filter(({ users }) => users > 0)
   return {
     shop: name,
@@ -79,80 +88,88 @@ export async function streamingTruth(experiment: Experiment): Promise<StreamingT
   }
 }
 
-/** So many days after the first purchase, an hour after for none: its basket is complete then. Undefined past the end. */
-function momentAfter(firstMs: number, { days, last }: { days: number; last: number }): number | undefined {
+/** The last line within so many days of the first purchase (an hour for none: its basket is whole then), if all were streamed. */
+function lineAfter(stream: readonly TruthEvent[], firstMs: number, days: number): number | undefined {
   const moment = firstMs + Math.max(days * dayMs, dayMs / 24)
-  return moment > last ? undefined : moment
-}
-
-/** Users labelled as of now, sampled in rounds as `prototypes sample` does, by the truth as their labeller. */
-async function chooseLabelled(
-  experiment: Experiment,
-  {
-    data,
-    labels,
-    budget,
-  }: { data: string; labels: readonly { user_id: string; personas: readonly string[] }[]; budget: number },
-): Promise<{ user_id: string; personas: readonly string[] }[]> {
-  const truth = new Map(labels.map((label) => [label.user_id, label]))
-  const chosen: { user_id: string; personas: readonly string[] }[] = []
-  const asked = write(experiment, 'chosen.ndjson', [])
-  const out = join(experiment.dir, 'next.ndjson')
-  for (let round = 0; round < 4 && chosen.length < budget; round++) {
-    const args = [
-      'prototypes',
-      'sample',
-      '--data',
-      data,
-      '--budget',
-      String(budget),
-      '--held-out',
-      '0',
-      '--out',
-      out,
-    ]
-    await kindred([...args, '--labelled', asked])
-    for (const { user_id } of readNdjson<{ user_id: string }>(out)) {
-      const label = truth.get(user_id)
-      if (label !== undefined) chosen.push(label)
-    }
-    write(experiment, 'chosen.ndjson', chosen)
+  if (moment > Date.parse(stream.at(-1)!.ts)) return undefined
+  let [from, to] = [0, stream.length]
+  while (from < to) {
+    const middle = (from + to) >> 1
+    if (Date.parse(stream[middle]!.ts) <= moment) from = middle + 1
+    else to = middle
   }
-  return chosen
+  return from - 1
 }
 
-type Shopper = { readonly userId: string; readonly firstMs: number; readonly seenMs: readonly number[] }
+/** Users labelled as of now, sampled in rounds as `prototypes label` does, with the truth as labeller. */
+async function chooseLabelled(
+  data: string,
+  { labels, budget }: { labels: readonly TruthLabel[]; budget: number },
+): Promise<TruthLabel[]> {
+  const truth = new Map(labels.map((label) => [label.user_id, label]))
+  const taken = new Set<string>()
+  const chosen = new Map<string, TruthLabel>()
+  const config = configFrom({})
+  const store = openReader({ dir: data, config })
+  for (let round = 0; round < sampling.rounds; round++) {
+    const count = Math.round((budget * (round + 1)) / sampling.rounds) - chosen.size
+    const known = new Map([...chosen].map(([userId, label]) => [userId, sharesOf(label)]))
+    const { users } = sampleRound(store, {
+      ...sampling,
+      kappa: config.kappa,
+      labels: known,
+      taken,
+      count,
+      round,
+    })
+    for (const { userId } of users) {
+      taken.add(userId)
+      const label = truth.get(userId)
+      if (label !== undefined) chosen.set(userId, label)
+    }
+  }
+  await store.close()
+  return [...chosen.values()]
+}
 
-/** Users whose first event is at `from` or later, with the times at which each further product was bought first. */
+const sampling = { method: 'du', seed: 1, purchasesMin: 3, rounds: 4 } as const
+
+function sharesOf({ personas }: TruthLabel): Record<string, number> {
+  return Object.fromEntries(personas.map((name) => [name, 1]))
+}
+
+/** `seenAt`: the lines at which further products were bought first. */
+type Shopper = { readonly userId: string; readonly firstMs: number; readonly seenAt: readonly number[] }
+
+/** Users whose first event is at `from` or later. */
 function newShoppers(events: readonly TruthEvent[], from: number): Shopper[] {
   const known = new Set(events.slice(0, from).map(({ user_id }) => user_id))
-  const shoppers = new Map<string, { firstMs: number; seen: Set<string>; seenMs: number[] }>()
-  for (const { user_id, product_id, type, ts } of events.slice(from)) {
+  const shoppers = new Map<string, { firstMs: number; seen: Set<string>; seenAt: number[] }>()
+  for (const [line, { user_id, product_id, type, ts }] of events.slice(from).entries()) {
     if (known.has(user_id) || type !== 'purchase') continue
-    const ms = Date.parse(ts)
-    const shopper = shoppers.get(user_id) ?? { firstMs: ms, seen: new Set<string>(), seenMs: [] }
+    const shopper = shoppers.get(user_id) ?? { firstMs: Date.parse(ts), seen: new Set<string>(), seenAt: [] }
     shoppers.set(user_id, shopper)
     if (shopper.seen.has(product_id)) continue
     shopper.seen.add(product_id)
-    shopper.seenMs.push(ms)
+    shopper.seenAt.push(line)
   }
-  return [...shoppers].map(([userId, { firstMs, seenMs }]) => ({ userId, firstMs, seenMs }))
+  return [...shoppers].map(([userId, { firstMs, seenAt }]) => ({ userId, firstMs, seenAt }))
 }
 
-/** What was held of users at any time: change events folded. */
+/** What was held of users after any line: change events folded. */
 class HeldOverTime {
-  readonly #changes = new Map<string, { readonly ms: number; readonly held: ReadonlySet<string> }[]>()
+  readonly #changes = new Map<string, { readonly line: number; readonly held: ReadonlySet<string> }[]>()
 
   constructor(file: string) {
-    for (const { user_id, occurred_at, personas } of readNdjson<Change>(file)) {
+    for (const { user_id, cause, personas } of readNdjson<Change>(file)) {
       const all = this.#changes.get(user_id) ?? []
       this.#changes.set(user_id, all)
-      all.push({ ms: Date.parse(occurred_at), held: new Set(personas.map(({ persona }) => persona)) })
+      all.push({ line: cause.position - 1, held: new Set(personas.map(({ persona }) => persona)) })
     }
   }
 
-  of(userId: string, ms: number): ReadonlySet<string> {
-    return (this.#changes.get(userId) ?? []).findLast((change) => change.ms <= ms)?.held ?? new Set()
+  of(userId: string, line: number): ReadonlySet<string> {
+    return (this.#changes.get(userId) ?? []).findLast((change) => change.line <= line)?.held ?? new Set()
   }
 }
 

@@ -201,6 +201,41 @@ describe('prototypes label', () => {
       )
     }))
 
+  it('by a budget: in rounds, the held-out at random first, nobody twice', () =>
+    rig.withShop(async ({ dir, data, label }) => {
+      const out = join(dir, 'sampled.ndjson')
+      const args = ['--labeller', 'keyword', '--budget', '8', '--held-out', '0.25', '--min-purchases', '2']
+      const summary = await label({}, ...args, '--rounds', '3', '--out', out)
+      const lines = parseLines<Line>(readFileSync(out, 'utf8'))
+      assert.equal(summary.labelled, 8)
+      assert.equal(new Set(lines.map(({ user_id }) => user_id)).size, 8)
+      assert.deepEqual(
+        lines.map(({ held_out }) => held_out === true),
+        [true, true, false, false, false, false, false, false],
+      )
+      const estimate = await label({}, ...args, '--dry-run')
+      assert.deepEqual([estimate.dry_run, estimate.shoppers], [true, 8])
+      for (const [more, message] of [
+        [['--all-above', '1'], /one of --budget, --users and --all-above/],
+        [['--budget', '0'], /--budget is a whole number/],
+      ] as const) {
+        const { code, stderr } = await run([
+          'prototypes',
+          'label',
+          '--data',
+          data,
+          '--personas',
+          rig.shop.personas,
+          ...args,
+          ...more,
+          '--out',
+          out,
+        ])
+        assert.equal(code, 2, stderr)
+        assert.match(stderr, message)
+      }
+    }))
+
   it('is one at a time, and erase waits its turn', () =>
     rig.withShop(async ({ data, labelling }) => {
       const never = new Promise<never>(() => undefined)

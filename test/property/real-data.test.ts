@@ -1,11 +1,17 @@
 // The real year of Online Retail, every tenth label a prototype: I1, I2, I3 and I6 at the size of a small shop.
 import assert from 'node:assert/strict'
 import { before, describe, it } from 'node:test'
+import { labelsOfSet } from '../../src/cli/evaluate.ts'
 import type { ChangeEvent } from '../../src/codec/change-event.ts'
+import { importOf } from '../../src/codec/prototypes.ts'
+import { evaluate } from '../../src/evaluation/evaluate.ts'
+import { liveQuality } from '../../src/evaluation/live.ts'
+import { readLabelled } from '../../src/pipeline/labelled.ts'
 import { batch } from '../oracle/batch.ts'
 import { foldEdges } from '../oracle/edges.ts'
 import type { OracleRecord } from '../oracle/model.ts'
 import { foldPrototypes } from '../oracle/prototypes.ts'
+import { problemsOf } from '../support/calibrated.ts'
 import { checkFold, checkFreshness, checkScores } from '../support/engine-checks.ts'
 import {
   applyAll,
@@ -17,7 +23,7 @@ import {
   withRig,
 } from '../support/engine-harness.ts'
 import { encodeRecords } from '../support/engine-records.ts'
-import { realYear, skipRealData } from '../support/real-data.ts'
+import { realLabels, realYear, skipRealData } from '../support/real-data.ts'
 
 describe('a real year', { skip: skipRealData }, () => {
   let records: OracleRecord[]
@@ -41,7 +47,7 @@ describe('a real year', { skip: skipRealData }, () => {
     }
   })
 
-  it('all of it: nothing quarantined; W, B and M exact; I1, I2 at half way and end; I6; no sequence gap', () =>
+  it('all of it: nothing quarantined; W, B and M exact; I1, I2 at half way and end; I6; and how right it is', () =>
     withRig({ store: 'lmdb' }, (rig) => {
       const half = Math.floor(records.length / 2)
       const { records: encoded, positions } = encodeRecords(records)
@@ -54,6 +60,9 @@ describe('a real year', { skip: skipRealData }, () => {
       const { changes, view } = outcomeOf(rig)
       assert.ok(checkFold({ records, positions, changes, view }) > 4000)
       assertNoGaps({ changes, view })
+      assert.deepEqual(problemsOf(rig.store, {}), [], 'verify')
+      assert.ok(rig.store.counters().epochs > 10, 'probabilities were fitted as evidence grew')
+      checkTruth(rig)
     }))
 })
 
@@ -69,6 +78,35 @@ function checkAgainstBatch(rig: Rig, records: readonly OracleRecord[], hotMin: n
   const { users, products: productCount } = rig.store.counters()
   assert.equal(productCount, products.size)
   assert.equal(users, new Set([...weights.keys(), ...set.shares.keys()]).size)
+}
+
+/** What quality must be, four seeds, thresholds from prototypes alone; ahead of the baselines seed by seed. */
+function checkTruth(rig: Rig): void {
+  const set = importOf(realLabels())
+  const graph = readLabelled(rig.store, {
+    labels: labelsOfSet(set, rig.store),
+    personas: set.personas.map(({ name }) => name),
+    repeat: 'once',
+  })
+  const { kappa, decision } = rig.policy
+  const { walk, kindred, ahead, content_seeds } = evaluate(graph, {
+    share: 0.1,
+    seeds: [1, 2, 3, 4],
+    policy: { kappa, landingMassMin: decision.landingMassMin },
+  })
+  assert.equal(content_seeds, 4, 'words are read')
+  assert.ok(walk.micro_f1 >= 0.71 && walk.macro_auc >= 0.76 && walk.ece <= 0.03, JSON.stringify(walk))
+  assert.ok(
+    kindred.micro_f1 >= 0.73 && kindred.macro_auc >= 0.8 && kindred.ece <= 0.03,
+    JSON.stringify(kindred),
+  )
+  for (const name of ['prior', 'gplr', 'jaccard'] as const)
+    assert.deepEqual([ahead[name].seeds_ahead_f1, ahead[name].seeds_ahead_auc], [4, 4], name)
+  const live = liveQuality(rig.store, {
+    labels: labelsOfSet(set, rig.store),
+    personas: set.personas.map(({ name }) => name),
+  })!
+  assert.ok(live.micro_f1 >= 0.71 && live.macro_auc >= 0.78 && live.ece <= 0.04, JSON.stringify(live))
 }
 
 function assertNoGaps({ changes, view }: Pick<Driven, 'changes' | 'view'>): void {

@@ -21,8 +21,13 @@ export const skipRealData =
 /** The year's events, and every tenth label as a prototype. */
 export function realYear(): { readonly events: OracleEvent[]; readonly prototypes: OracleImport } {
   const events = ndjson<OracleEvent>(eventsFile).map((event): OracleEvent => ({ ...event, kind: 'event' }))
-  const labels = ndjson<OracleLabel>(labelsFile).filter((_, nth) => nth % 10 === 0)
+  const labels = realLabels().filter((_, nth) => nth % 10 === 0)
   return { events, prototypes: { kind: 'import', labels } }
+}
+
+/** The labels of all 3,437 labelled users: the truth. */
+export function realLabels(): OracleLabel[] {
+  return ndjson<OracleLabel>(labelsFile)
 }
 
 function ndjson<T>(file: string): T[] {

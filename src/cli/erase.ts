@@ -24,7 +24,10 @@ export function addErase(program: Command): void {
       requireData(options.data)
       const known = await reading(
         options,
-        (store) => store.userIndexOf(userId) !== undefined || inQuarantine(store, userId),
+        (store) =>
+          store.userIndexOf(userId) !== undefined ||
+          inQuarantine(store, userId) ||
+          inPendingImport(store, userId),
       )
       if (!known)
         throw new FatalError(
@@ -54,6 +57,12 @@ async function erase(dir: string, userId: UserId): Promise<string> {
   } finally {
     lock?.release()
   }
+}
+
+/** Whether they stand in an import that is not switched to yet, and nowhere else. */
+function inPendingImport(store: StoreReader, userId: string): boolean {
+  for (const label of store.pendingLabels()) if (label.userId === userId) return true
+  return false
 }
 
 /** Whether a quarantined record is all that is known of the user. */

@@ -1,7 +1,7 @@
 // Ad tech: what is held for a user as user.data[] of OpenRTB 2.6, within a deadline. Past it the answer says that nothing
 // is known; a bidder never waits for us.
 import { hash } from 'node:crypto'
-import type { FastifyPluginAsync, FastifyReply } from 'fastify'
+import type { FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify'
 import type { PersonasAnswer } from '../lookup/answer.ts'
 import type { AppPorts } from './app.ts'
 import { type OpenRtbMapping, openRtbDataOf } from './openrtb-mapping.ts'
@@ -15,12 +15,19 @@ import { markStale } from './stale.ts'
 type Options = { readonly ports: AppPorts; readonly mapping: OpenRtbMapping }
 
 export const openRtbRoutes: FastifyPluginAsync<Options> = async (app, { ports, mapping }) => {
+  const arrivals = new WeakMap<FastifyRequest, number>()
+  app.addHook('onRequest', async (request) => {
+    arrivals.set(request, performance.now())
+  })
+  /** How long ago the request's headers arrived, ms. */
+  const elapsed = (request: FastifyRequest) => performance.now() - arrivals.get(request)!
+
   route(app, operations.getOpenRtb, ({ params: { id }, query, headers, request, reply }) => {
     const deadline = earliest(query, headers)
     markStale(reply, ports)
-    if (reply.elapsedTime >= deadline) return unknown(id, 'deadline')
+    if (elapsed(request) >= deadline) return unknown(id, 'deadline')
     const answer = ports.lookUp(id)
-    if (reply.elapsedTime >= deadline) return unknown(id, 'deadline')
+    if (elapsed(request) >= deadline) return unknown(id, 'deadline')
     if (answer === undefined) throw new ProblemError(neverSeen(id))
     const body = JSON.stringify(userOf(answer, mapping))
     const tag = tagOf(answer, body)
@@ -36,19 +43,19 @@ export const openRtbRoutes: FastifyPluginAsync<Options> = async (app, { ports, m
       const given = { ...query.safeParse(request.query).data, ...headers.safeParse(request.headers).data }
       const deadline = earliest(given, given)
       if (deadline === Number.POSITIVE_INFINITY) return
-      const timer = setTimeout(() => tooLate(reply), deadline - reply.elapsedTime)
+      const timer = setTimeout(() => tooLate(reply), deadline - elapsed(request))
       reply.raw.once('close', () => clearTimeout(timer))
     })
     route(
       batch,
       operations.getOpenRtbBatch,
-      ({ body, query, headers, reply }) => {
+      ({ body, query, headers, request, reply }) => {
         if (reply.sent) return reply
         const deadline = earliest(query, headers)
         markStale(reply, ports)
         return {
           users: body.user_ids.map((id) => {
-            if (reply.elapsedTime >= deadline) return unknown(id, 'deadline')
+            if (elapsed(request) >= deadline) return unknown(id, 'deadline')
             const answer = ports.lookUp(id)
             return answer === undefined ? unknown(id, 'never_seen') : userOf(answer, mapping)
           }),

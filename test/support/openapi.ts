@@ -1,6 +1,6 @@
 // What the OpenAPI document says of answers, as a check of what is really answered.
 import assert from 'node:assert/strict'
-import { Ajv2020 } from 'ajv/dist/2020.js'
+import { Ajv2020, type ValidateFunction } from 'ajv/dist/2020.js'
 import addFormats from 'ajv-formats'
 import type { LightMyRequestResponse } from 'fastify'
 import { type OpenApiDocument, openApiDocument } from '../../src/http/openapi.ts'
@@ -10,6 +10,8 @@ export const document: OpenApiDocument = openApiDocument()
 const ajv = new Ajv2020({ strict: false, allErrors: true })
 addFormats.default(ajv)
 ajv.addSchema(document, 'openapi')
+
+const validators = new Map<string, ValidateFunction>()
 
 type Response = { readonly content?: Readonly<Record<string, { readonly schema?: object }>> }
 
@@ -35,8 +37,7 @@ export function assertAnswer(
   const pointer = at
     .map((step) => encodeURIComponent(step.replaceAll('~', '~0').replaceAll('/', '~1')))
     .join('/')
-  assert.ok(
-    ajv.validate({ $ref: `openapi#/${pointer}` }, JSON.parse(reply.body)),
-    `${shown}\n${ajv.errorsText()}`,
-  )
+  const validate = validators.get(pointer) ?? ajv.compile({ $ref: `openapi#/${pointer}` })
+  validators.set(pointer, validate)
+  assert.ok(validate(JSON.parse(reply.body)), `${shown}\n${ajv.errorsText(validate.errors)}`)
 }

@@ -87,6 +87,10 @@ export const settings = {
   bodyBytesMax: whole(1024, 1 << 30)
     .default(16 * 1024 * 1024)
     .describe('bytes of one request to POST /v1/events'),
+  openrtbMapping: z
+    .string()
+    .default('')
+    .describe('JSON file: segments of OpenRTB taxonomies by persona; without, personas by their names'),
   journalRetention: whole(1, 1_000_000_000)
     .default(1_000_000)
     .describe('ranges of the commit journal kept: which records were applied in which order'),

@@ -1,16 +1,20 @@
 // `serve` as a library: the ingest worker, and Fastify over a reader of the same data on the calling thread.
+import { readFileSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Worker } from 'node:worker_threads'
 import type { FastifyBaseLogger } from 'fastify'
+import { Controls } from './controls.ts'
 import { unreachable } from './core/assert.ts'
-import { FatalError } from './errors.ts'
+import { FatalError, messageOf, UsageError } from './errors.ts'
 import { truthMeter } from './evaluation/truth-meter.ts'
 import { createApp } from './http/app.ts'
+import { type OpenRtbMapping, parseOpenRtbMapping } from './http/openrtb-mapping.ts'
 import type { WorkerInput, WorkerMessage } from './ingest-worker.ts'
-import { lookUp } from './lookup/answer.ts'
-import { PersonaNames } from './lookup/names.ts'
+import { Lag } from './lookup/lag.ts'
 import { openLog, openReaderBesideWriter, type Place } from './profiler.ts'
+import { createReads } from './serve-reads.ts'
 import { LogAppender } from './source/log-appender.ts'
+import type { BlockInput } from './source/log-block.ts'
 import type { LmdbStore } from './store/lmdb/lmdb-store.ts'
 
 /** Ingest counts as stuck when it has not been heard of for this long. */
@@ -20,6 +24,8 @@ const storeMsMax = 60_000
 const storePollMs = 100
 /** How long an end waits for requests that clients have not finished. */
 const closeMsMax = 5_000
+/** How often it is noted how far ingest has come. */
+const lagMs = 250
 
 export type Server = AsyncDisposable & {
   readonly address: string
@@ -32,29 +38,46 @@ export type ServerOptions = WorkerInput & { readonly logger?: FastifyBaseLogger 
 /** Starts ingest and the API; rejects with LockedError or FatalError when either cannot start. */
 export async function startServer({ logger, ...input }: ServerOptions): Promise<Server> {
   const { dir, config } = input
+  const openRtb = mappingOf(config.openrtbMapping)
   const ingest = await startIngest(input, logger)
   const store = await openReaderWhenMade({ dir, config }, ingest)
   const log = openLog({ dir, config })
-  const names = new PersonaNames(store)
   const appender = new LogAppender(log)
+  const append = (block: BlockInput) => appender.append(block)
+  const backlog = () => {
+    const records = log.end - store.watermark(log.name)
+    return { records, full: records >= config.logBacklogMax || appender.full }
+  }
+  const full = () => backlog().full
+  const controls = new Controls({ dir, config, store, logName: log.name, append, full, now: Date.now })
+  const reads = createReads(store, { config, hidden: (userId) => controls.erasing(userId), now: Date.now })
+  const lag = new Lag()
+  const noting = setInterval(() => {
+    const down = ingest.problem() !== undefined
+    lag.note({ at: performance.now(), end: log.end, applied: store.watermark(log.name), down })
+  }, lagMs)
   const app = createApp({
     bodyBytesMax: config.bodyBytesMax,
     ...(logger === undefined ? {} : { logger }),
+    ...(openRtb === undefined ? {} : { openRtb }),
     ports: {
-      lookUp: (userId) => lookUp(store, names, userId),
-      append: (block) => appender.append(block),
-      backlog: () => {
-        const records = log.end - store.watermark(log.name)
-        return { records, full: records >= config.logBacklogMax || appender.full }
-      },
+      ...reads,
+      erase: (userId) => controls.erase(userId),
+      requeue: (id) => controls.requeue(id),
+      append,
+      backlog,
       truth: truthMeter(store, () => performance.now()),
       notReady: () => ingest.problem(),
+      behindMs: () => lag.behindMs(performance.now()),
     },
   })
   const stop = async () => {
+    clearInterval(noting)
     const late = setTimeout(() => app.server.closeAllConnections(), closeMsMax)
     await app.close()
     clearTimeout(late)
+    await controls[Symbol.asyncDispose]()
+    await reads.close()
     await appender.idle()
     await ingest.stop()
     await log.close()
@@ -69,6 +92,18 @@ export async function startServer({ logger, ...input }: ServerOptions): Promise<
       `cannot listen on ${config.host}:${config.port}: ${(error as Error).message}; choose another with --port`,
     )
   }
+}
+
+/** The segments of a mapping file. Throws UsageError. */
+function mappingOf(path: string): OpenRtbMapping | undefined {
+  if (path === '') return undefined
+  let text: string
+  try {
+    text = readFileSync(path, 'utf8')
+  } catch (error) {
+    throw new UsageError(`KINDRED_OPENRTB_MAPPING: ${messageOf(error)}`)
+  }
+  return parseOpenRtbMapping(text)
 }
 
 type Ingest = { readonly failed: Promise<Error>; problem(): string | undefined; stop(): Promise<void> }

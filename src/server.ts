@@ -9,6 +9,8 @@ import { FatalError, messageOf, UsageError } from './errors.ts'
 import { truthMeter } from './evaluation/truth-meter.ts'
 import { createApp } from './http/app.ts'
 import { type OpenRtbMapping, parseOpenRtbMapping } from './http/openrtb-mapping.ts'
+import type { SecurityOptions } from './http/security.ts'
+import { TokenSet } from './http/tokens.ts'
 import type { WorkerInput, WorkerMessage } from './ingest-worker.ts'
 import { Lag } from './lookup/lag.ts'
 import { openLog, openReaderBesideWriter, type Place } from './profiler.ts'
@@ -39,6 +41,7 @@ export type ServerOptions = WorkerInput & { readonly logger?: FastifyBaseLogger 
 export async function startServer({ logger, ...input }: ServerOptions): Promise<Server> {
   const { dir, config } = input
   const openRtb = mappingOf(config.openrtbMapping)
+  const security = securityOf({ dir, config }, logger)
   const ingest = await startIngest(input, logger)
   const store = await openReaderWhenMade({ dir, config }, ingest)
   const log = openLog({ dir, config })
@@ -60,6 +63,7 @@ export async function startServer({ logger, ...input }: ServerOptions): Promise<
     bodyBytesMax: config.bodyBytesMax,
     ...(logger === undefined ? {} : { logger }),
     ...(openRtb === undefined ? {} : { openRtb }),
+    security,
     ports: {
       ...reads,
       erase: (userId) => controls.erase(userId),
@@ -91,6 +95,33 @@ export async function startServer({ logger, ...input }: ServerOptions): Promise<
     throw new FatalError(
       `cannot listen on ${config.host}:${config.port}: ${(error as Error).message}; choose another with --port`,
     )
+  }
+}
+
+/** Tokens as the configuration asks for them. Throws UsageError, FatalError. */
+function securityOf({ dir, config }: Place, logger: FastifyBaseLogger | undefined): SecurityOptions {
+  const { auth, host, rateLimit } = config
+  const tokens = new TokenSet(dir, () => performance.now())
+  const loopback = host === 'localhost' || host === '::1' || /^127\.\d+\.\d+\.\d+$/.test(host)
+  if (auth === 'off' && !loopback)
+    throw new UsageError(
+      `KINDRED_AUTH=off is for loopback: ${host} can be reached by others; leave it out, and make a token with \`kindred tokens add\``,
+    )
+  const always = auth === 'on' || (auth === 'auto' && !loopback)
+  if (always && tokens.size === 0)
+    throw new FatalError(
+      `there is no token for the API in ${dir}: make one with \`kindred tokens add NAME --scopes lookup,ingest --data ${dir}\`${loopback ? '' : ', or listen on loopback'}`,
+    )
+  const required = () => always || (auth === 'auto' && tokens.size > 0)
+  if (!required())
+    logger?.warn(
+      `anybody on this machine may use the API: ${auth === 'off' ? 'KINDRED_AUTH is off' : 'there are no tokens'}`,
+    )
+  return {
+    required,
+    find: (token) => tokens.find(token),
+    requestsPerSecond: rateLimit,
+    now: () => performance.now(),
   }
 }
 

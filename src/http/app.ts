@@ -17,6 +17,7 @@ import { personaRoutes } from './personas.ts'
 import type { ControlPorts, ReadPorts } from './ports.ts'
 import { type Problem, ProblemError, sendProblem } from './problem.ts'
 import { quarantineRoutes } from './quarantine.ts'
+import { type SecurityOptions, secure } from './security.ts'
 import { userRoutes } from './users.ts'
 
 /** What the API needs: lookups that read, an append that is durable once it resolves, and how things stand. */
@@ -39,6 +40,8 @@ export type AppOptions = {
   /** Segments of OpenRTB by persona; their own names without. */
   readonly openRtb?: OpenRtbMapping
   readonly streams?: StreamLimits
+  /** Who may call what; everybody everything without. */
+  readonly security?: SecurityOptions
 }
 
 /** An id of 256 bytes, percent-encoded, with room to be told that it is too long. */
@@ -53,6 +56,7 @@ export function createApp({
   logger,
   openRtb = ownNames,
   streams,
+  security,
 }: AppOptions): FastifyInstance {
   const app = fastify({
     ...(logger === undefined ? {} : { loggerInstance: logger }),
@@ -68,6 +72,7 @@ export function createApp({
       })
     },
   })
+  if (security !== undefined) secure(app, security)
   app.removeContentTypeParser('text/plain')
   app.setErrorHandler((error: Error & { statusCode?: number }, request, reply) => {
     const problem = problemOf(error, request.id)

@@ -106,6 +106,7 @@ const allowed: Record<string, readonly string[]> = {
     'core',
     'codec',
     'errors',
+    'http',
     'demo',
     'kafka',
     'labelling',

@@ -12,6 +12,7 @@ import { PersonaNames } from './lookup/names.ts'
 import { openLog, openReaderBesideWriter, type Place } from './profiler.ts'
 import { LogAppender } from './source/log-appender.ts'
 import type { LmdbStore } from './store/lmdb/lmdb-store.ts'
+import { openWebhookAdmin } from './webhooks.ts'
 
 /** Ingest counts as stuck when it has not been heard of for this long. */
 const silenceMsMax = 15_000
@@ -37,6 +38,7 @@ export async function startServer({ logger, ...input }: ServerOptions): Promise<
   const log = openLog({ dir, config })
   const names = new PersonaNames(store)
   const appender = new LogAppender(log)
+  const webhooks = openWebhookAdmin({ dir, config, changes: () => store.counters().changes })
   const app = createApp({
     bodyBytesMax: config.bodyBytesMax,
     ...(logger === undefined ? {} : { logger }),
@@ -49,6 +51,7 @@ export async function startServer({ logger, ...input }: ServerOptions): Promise<
       },
       truth: truthMeter(store, () => performance.now()),
       notReady: () => ingest.problem(),
+      webhooks: webhooks.admin,
     },
   })
   const stop = async () => {
@@ -57,6 +60,7 @@ export async function startServer({ logger, ...input }: ServerOptions): Promise<
     clearTimeout(late)
     await appender.idle()
     await ingest.stop()
+    await webhooks.close()
     await log.close()
     await store.close()
   }

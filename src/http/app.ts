@@ -8,6 +8,7 @@ import { healthRoutes } from './health.ts'
 import { metricsRoutes, type Truth } from './metrics.ts'
 import { personaRoutes } from './personas.ts'
 import { sendProblem } from './problem.ts'
+import { type WebhookPort, webhookRoutes } from './webhooks.ts'
 
 /** What the API needs: lookups that read, an append that is durable once it resolves, and how things stand. */
 export type AppPorts = {
@@ -19,6 +20,8 @@ export type AppPorts = {
   truth(): Truth
   /** Why the service is not ready; undefined when it is. */
   notReady(): string | undefined
+  /** Subscriptions; absent where a process does not administer them. */
+  readonly webhooks?: WebhookPort
 }
 
 export type AppOptions = {
@@ -67,5 +70,6 @@ export function createApp({ ports, bodyBytesMax, logger }: AppOptions): FastifyI
   app.register(eventRoutes, { ports })
   app.register(healthRoutes, { ports })
   app.register(metricsRoutes, { ports })
+  if (ports.webhooks !== undefined) app.register(webhookRoutes, { webhooks: ports.webhooks })
   return app
 }

@@ -21,6 +21,9 @@ function reply(message: WebhookReply): void {
   parentPort!.postMessage(message)
 }
 
+/** An edit is taken up within this. */
+const editsMs = 100
+
 const input = workerData as WebhookThreadInput
 const store = openWebhookStore(input)
 const dispatcher = new Dispatcher({
@@ -34,6 +37,7 @@ const dispatcher = new Dispatcher({
     },
   },
   limits: webhookLimits(input.config),
+  editsMs,
   warn: (message, fields) => reply({ kind: 'warn', message, fields }),
   fatal: (error) => reply({ kind: 'failed', message: messageOf(error) }),
 })

@@ -14,8 +14,7 @@ import { type Verdict, verdictOf } from './retry.ts'
 import type { Outcome, Sender } from './send.ts'
 import { type Delivery, subscriptionOf, type WebhookStore } from './store.ts'
 
-/** How often subscriptions are looked at for what was edited, and queues for what has expired. */
-const editsMs = 100
+/** How often queues are looked through for what has expired. */
 const sweepMs = 30_000
 /** Outcomes wait so long for others to share their transaction. */
 const settleMs = 10
@@ -32,6 +31,8 @@ export type DispatcherOptions = {
   readonly sender: Sender
   readonly clock: Clock
   readonly limits: WebhookLimits
+  /** How often subscriptions are looked at for what was edited. */
+  readonly editsMs: number
   readonly warn: (message: string, fields: Readonly<Record<string, unknown>>) => void
   /** What cannot go on: the disk does not take what must be kept. */
   readonly fatal: (error: unknown) => void
@@ -64,7 +65,7 @@ export class Dispatcher {
     this.#options = options
     this.#seed = options.store.seed()
     this.#reload()
-    this.#every('edits', editsMs, () => this.#look())
+    this.#every('edits', options.editsMs, () => this.#look())
     this.#every('sweep', sweepMs, () => this.#sweep())
     this.#pump()
   }

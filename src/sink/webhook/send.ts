@@ -143,6 +143,7 @@ function reasonOf(error: unknown, deadline: AbortSignal): string {
   if (deadline.aborted && (deadline.reason as Error | undefined)?.name === 'TimeoutError')
     return 'it took too long'
   const { code, message, name } = error as NodeJS.ErrnoException
+  if (code?.startsWith('HPE_')) return 'the answer is not HTTP'
   return name === 'AddressRefused' || code === undefined ? message : code
 }
 

@@ -30,7 +30,8 @@ type NamedTable = Database<Buffer, string>
 type Tables = Readonly<Record<'subscriptions' | 'queue' | 'letters' | 'counts' | 'meta', NamedTable>>
 
 const directory = 'webhooks'
-/** Sorts behind every key of a subscription. */
+/** Sort before every key, and behind every key of a subscription. */
+const first = ' '
 const last = '\uffff'
 
 /** Whether a data directory has anything of webhooks. */
@@ -121,7 +122,9 @@ export class WebhookStore {
   }
 
   subscriptions(): Subscription[] {
-    return Array.from(this.#tables.subscriptions.getRange(), ({ value }) => decode<Subscription>(value))
+    return Array.from(this.#tables.subscriptions.getRange({ start: first }), ({ value }) =>
+      decode<Subscription>(value),
+    )
   }
 
   subscription(id: string): Subscription | undefined {
@@ -217,7 +220,7 @@ export class WebhookStore {
   removeUser(userId: string): string[] {
     const mark = Buffer.from(JSON.stringify(userId)) // most rows need not be parsed
     const found = (table: NamedTable) =>
-      Array.from(table.getRange())
+      Array.from(table.getRange({ start: first }))
         .filter(({ value }) => value.includes(mark) && decode<Delivery>(value).user_id === userId)
         .map(({ key }) => key)
     const waiting = found(this.#tables.queue)
@@ -231,7 +234,7 @@ export class WebhookStore {
     const known = new Set(this.subscriptions().map(({ id }) => id))
     let left = limit
     for (const table of [this.#tables.queue, this.#tables.letters]) {
-      for (let start = ''; left > 0; ) {
+      for (let start = first; left > 0; ) {
         const [key] = table.getKeys({ start, limit: 1 })
         if (key === undefined) break
         const id = subscriptionOf(key)

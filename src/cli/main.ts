@@ -22,6 +22,7 @@ import { addServe } from './serve.ts'
 import { addSinks } from './sinks.ts'
 import { addTopics } from './topics.ts'
 import { addVerify } from './verify.ts'
+import { addWebhooks } from './webhooks.ts'
 
 const commands = [
   addDemo,
@@ -40,6 +41,7 @@ const commands = [
   addMigrate,
   addQuarantine,
   addSinks,
+  addWebhooks,
   addTopics,
   addDoctor,
   addConfig,

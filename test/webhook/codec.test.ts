@@ -24,7 +24,7 @@ describe('a signature', () => {
     assert.equal(headers['webhook-signature'], 'v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=')
   })
 
-  it('is believed by a verifier that has any of the secrets, and no other', async () => {
+  it('is believed by a verifier with one of the secrets, and by no other', async () => {
     const [first, second, third] = [newSecret(), newSecret(), newSecret()]
     const body = '{"name":"é 漢 🛒"}'
     const headers = signedHeaders({ id: 'pc_1', seconds: 1000, body, secrets: [first, second] })

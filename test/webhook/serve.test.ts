@@ -93,6 +93,8 @@ describe('webhooks of a running service', () => {
         body: { grace_hours: 1 },
       })
       const { stderr } = await server.stop()
+      const [sink] = await lines<{ name: string; undelivered: number }>(['sinks', 'list', '--data', data])
+      assert.deepEqual([sink?.name, sink?.undelivered], ['webhooks', 0])
       receiver.received.length = 0
       const again = await start()
       assert.equal((await again.post(purchasedBy('b', 1))).status, 202)
@@ -157,17 +159,21 @@ describe('webhooks of a running service', () => {
       await settled(server, alive.id)
       await until('it waits', async () => (await server.get(`/v1/webhooks/${dead.id}`)).body.queued !== 0)
       await succeed(['erase', 'e-1', '--data', data], { env: hookEnv })
-      const changes = await changesIn(data, 'e-')
+      const left = await changesIn(data, 'e-')
       const mine = (user: string) =>
         receiver.received.filter((one) => one.path === '/hook/dead' && changeIn(one).user_id === user)
       await until('it is forgotten', async () => {
         const { queued } = (await server.get(`/v1/webhooks/${dead.id}`)).body
-        return queued === changes.length
+        return queued === left.length
       })
-      const before = mine('e-1').length
+      await server.kill()
+      await succeed(['erase', 'e-2', '--data', data], { env: hookEnv })
+      const changes = await changesIn(data, 'e-')
+      const before = [mine('e-1').length, mine('e-2').length]
       receiver.behave = () => well
-      await settled(server, dead.id)
-      assert.equal(mine('e-1').length, before)
+      const again = await start()
+      await settled(again, dead.id)
+      assert.deepEqual([mine('e-1').length, mine('e-2').length], before)
       assert.deepEqual(
         new Set(
           receiver.received
@@ -177,7 +183,7 @@ describe('webhooks of a running service', () => {
         ),
         new Set(changes.map(({ event_id }) => event_id)),
       )
-      assert.equal((await server.stop()).code, 0)
+      assert.equal((await again.stop()).code, 0)
     }))
 
   it('are administered by the command, too, and go nowhere private unless it is allowed', () =>
@@ -199,6 +205,9 @@ describe('webhooks of a running service', () => {
       }
       const [listed] = await lines<{ id: string; delivered: number }>(['webhooks', 'list', '--data', data])
       assert.equal(listed!.id, id)
+      const copy = `${data}-copy`
+      await succeed(['backup', copy, '--data', data])
+      assert.deepEqual(await lines(['webhooks', 'list', '--data', copy]), [listed])
       assert.deepEqual(await lines(['webhooks', 'dead-letters', id, '--data', data]), [])
       assert.deepEqual(await json(['webhooks', 'replay', id, '--data', data]), { replayed: 0, left: 0 })
       assert.equal((await run(['webhooks', 'remove', 'wh_none', '--data', data])).code, 2)

@@ -98,7 +98,7 @@ export function checkAddress(address: string, { allowPrivate }: AddressPolicy): 
     throw new AddressRefused('the name resolves to a private, local or reserved address')
 }
 
-/** Resolves a name for a connection; one that has any address that is not public gets none. */
+/** Resolves a name for a connection; a name gets none when one of its addresses is not public. */
 export function guardedLookup(policy: AddressPolicy, lookup: typeof dnsLookup = dnsLookup): LookupFunction {
   return (hostname, options, done) => {
     lookup(hostname, { ...options, all: true }, (error, found) => {

@@ -173,6 +173,12 @@ export class WebhookAdmin {
     })
   }
 
+  /** Removes what waits and what died of an erased user. */
+  forget(userId: string): void {
+    const store = this.#store()
+    store.transact(() => store.removeUser(userId))
+  }
+
   /** Sends one signed test event now, and says what came of it; the answer's body is not shown. */
   async test(id: string): Promise<Tried | undefined> {
     const subscription = this.#store().subscription(id)

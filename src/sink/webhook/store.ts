@@ -2,7 +2,7 @@
 // and log. Subscriptions are written by whoever administers them (API or command; LMDB serialises the edits), the queue by
 // the thread that delivers; every change of both is one transaction, on disk when it returns.
 import { randomInt } from 'node:crypto'
-import { existsSync } from 'node:fs'
+import { existsSync, mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Database, RootDatabase } from 'lmdb'
 import { noCounts, type Subscription, type WebhookCounts } from '../../codec/webhook-subscription.ts'
@@ -219,10 +219,12 @@ export class WebhookStore {
   /** Removes what waits and what died of an erased user; the keys that waited. */
   removeUser(userId: string): string[] {
     const mark = Buffer.from(JSON.stringify(userId)) // most rows need not be parsed
-    const found = (table: NamedTable) =>
-      Array.from(table.getRange({ start: first }))
-        .filter(({ value }) => value.includes(mark) && decode<Delivery>(value).user_id === userId)
-        .map(({ key }) => key)
+    const found = (table: NamedTable) => {
+      const keys: string[] = []
+      for (const { key, value } of table.getRange({ start: first }))
+        if (value.includes(mark) && decode<Delivery>(value).user_id === userId) keys.push(key)
+      return keys
+    }
     const waiting = found(this.#tables.queue)
     for (const key of waiting) this.takeDelivery(key)
     for (const key of found(this.#tables.letters)) this.removeLetter(key)
@@ -250,10 +252,9 @@ export class WebhookStore {
 
   /** A copy of all of it in another data directory. */
   async backup(dir: string): Promise<void> {
-    await (this.#env as unknown as { backup(path: string, compact: boolean): Promise<void> }).backup(
-      join(dir, directory),
-      true,
-    )
+    const path = join(dir, directory)
+    mkdirSync(path, { recursive: true })
+    await this.#env.backup(path, true)
   }
 
   async close(): Promise<void> {

@@ -2,12 +2,14 @@
 import { z } from 'zod'
 
 const whole = (min: number, max: number) => z.coerce.number().int().min(min).max(max)
+/** Each webhook may have an attempt under way, whatever the others do (sink/webhook/limits.ts). */
+const inFlightTotalMax = 512
 const flag = z.enum(['true', 'false', '1', '0']).default('false')
 
 export const webhookSettings = {
   webhookAllowPrivate: flag.describe('true: webhooks may go to private, loopback and link-local addresses'),
   webhookAllowHttp: flag.describe('true: webhooks may go to plain http'),
-  webhookSubscriptionsMax: whole(1, 1000).default(32).describe('webhook subscriptions'),
+  webhookSubscriptionsMax: whole(1, inFlightTotalMax).default(32).describe('webhook subscriptions'),
   webhookQueueMax: whole(1, 10_000_000)
     .default(100_000)
     .describe('deliveries of one webhook that wait, past which they become dead letters'),
@@ -20,7 +22,7 @@ export const webhookSettings = {
     .max(24 * 60)
     .default(72)
     .describe('hours after which a delivery that did not succeed becomes a dead letter'),
-  webhookInFlightMax: whole(1, 512).default(16).describe('attempts of one webhook at a time'),
+  webhookInFlightMax: whole(1, inFlightTotalMax).default(16).describe('attempts of one webhook at a time'),
   webhookPerSecondMax: z.coerce
     .number()
     .min(0.01)

@@ -50,8 +50,7 @@ export function openWebhookAdmin(place: WebhookPlace & { readonly changes: () =>
       return store
     },
     policy: policyOf(config),
-    subscriptionsMax: config.webhookSubscriptionsMax,
-    queueMax: config.webhookQueueMax,
+    limits: webhookLimits(config),
     changes,
     now: () => Date.now(),
     sender: () => {

@@ -112,8 +112,7 @@ export async function withBench(
     const admin = new WebhookAdmin({
       store: () => store,
       policy: { allowPrivate: true, allowHttp: true },
-      subscriptionsMax: limits.subscriptionsMax,
-      queueMax: limits.queueMax,
+      limits,
       changes: () => store.refresh().next ?? 0,
       now: () => clock.now(),
       sender: () => sender,

@@ -1,6 +1,9 @@
 // Signatures by the specification, who is told what, and the three forms of a body.
 import assert from 'node:assert/strict'
+import { readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { describe, it } from 'node:test'
+import { pathToFileURL } from 'node:url'
 import type { ChangeEvent } from '../../src/codec/change-event.ts'
 import { bodyOf, deliveryId, partsOf } from '../../src/codec/webhook-body.ts'
 import { newSecret, secretBytesOf, signedHeaders } from '../../src/codec/webhook-signature.ts'
@@ -10,6 +13,7 @@ import {
   type WebhookFilter,
   webhookInput,
 } from '../../src/codec/webhook-subscription.ts'
+import { withDirectory } from '../support/command.ts'
 import { changeOf } from '../support/webhook-changes.ts'
 import { verifySigned } from '../support/webhook-verifier.ts'
 
@@ -40,6 +44,26 @@ describe('a signature', () => {
     const forged = { ...headers, 'webhook-id': 'pc_2' }
     await assert.rejects(verifySigned({ ...message, headers: forged }, { secret: first, nowSeconds: 1000 }))
   })
+
+  it('is believed by what README shows, and an old or a forged one is not', () =>
+    withDirectory(async (dir) => {
+      const readme = readFileSync(join(import.meta.dirname, '..', '..', '..', 'README.md'), 'utf8')
+      const [, code] = /```js\n(import [^`]*isFromKindred[\s\S]*?)```/.exec(readme)!
+      const file = join(dir, 'receiver.mjs')
+      writeFileSync(file, code!)
+      const { isFromKindred } = (await import(pathToFileURL(file).href)) as {
+        isFromKindred(headers: object, body: string, secret: string): boolean
+      }
+      const secrets = [newSecret(), newSecret()]
+      const seconds = Math.floor(Date.now() / 1000)
+      const body = '{"a":"é"}'
+      const headers = signedHeaders({ id: 'pc_1', seconds, body, secrets })
+      for (const secret of secrets) assert.ok(isFromKindred(headers, body, secret))
+      assert.ok(!isFromKindred(headers, body, newSecret()))
+      assert.ok(!isFromKindred(headers, `${body} `, secrets[0]!))
+      const old = signedHeaders({ id: 'pc_1', seconds: seconds - 400, body, secrets })
+      assert.ok(!isFromKindred(old, body, secrets[0]!))
+    }))
 
   it('is made with secrets of 24 to 64 bytes alone', () => {
     const of = (bytes: number) => `whsec_${Buffer.alloc(bytes, 7).toString('base64')}`

@@ -16,7 +16,7 @@ import {
 } from '../../codec/webhook-subscription.ts'
 import { UsageError } from '../../errors.ts'
 import { type AddressPolicy, urlProblem } from './address.ts'
-import { lettersPageMax, rowsPerTransaction, secretsMax, testsMax } from './limits.ts'
+import { lettersPageMax, rowsPerTransaction, secretsMax, testsMax, type WebhookLimits } from './limits.ts'
 import type { Outcome, Sender } from './send.ts'
 import { type Letter, subscriptionOf, type WebhookStore } from './store.ts'
 
@@ -24,8 +24,7 @@ export type WebhookAdminOptions = {
   /** Opened when it is first needed: a service without webhooks has none. */
   readonly store: () => WebhookStore
   readonly policy: AddressPolicy
-  readonly subscriptionsMax: number
-  readonly queueMax: number
+  readonly limits: Pick<WebhookLimits, 'subscriptionsMax' | 'queueMax'>
   /** Number of the next change row: what is there before a subscription is not for it. */
   readonly changes: () => number
   readonly now: () => number
@@ -63,7 +62,8 @@ export class WebhookAdmin {
   /** The new subscription with its secret, which is never shown again. Throws UsageError saying what is wrong. */
   create({ url, secret, filter, format, active }: WebhookInput): { webhook: WebhookView; secret: string } {
     this.#checkUrl(url)
-    const { subscriptionsMax, changes, now } = this.#options
+    const { changes, now } = this.#options
+    const { subscriptionsMax } = this.#options.limits
     const store = this.#store()
     const value = secret ?? newSecret()
     const from = changes()
@@ -161,7 +161,7 @@ export class WebhookAdmin {
     return store.transact(() => {
       const subscription = store.subscription(id)
       if (subscription === undefined) return undefined
-      const room = this.#options.queueMax - store.counts(id).queued
+      const room = this.#options.limits.queueMax - store.counts(id).queued
       const most = Math.max(0, Math.min(limit, rowsPerTransaction, room))
       const letters = most === 0 ? [] : store.letters(id, { after: undefined, limit: most })
       for (const { key, reason: _reason, died_at: _diedAt, error: _error, ...delivery } of letters) {

@@ -167,20 +167,23 @@ export class Dispatcher {
     const { clock, limits } = this.#options
     const now = clock.now()
     const receivers = [...this.#receivers.values()]
+    // receivers that stand still together must leave a place to each of the others
+    const share = Math.max(1, Math.floor(inFlightTotalMax / Math.max(1, receivers.length)))
+    const inFlightMax = Math.min(limits.inFlightMax, share)
     let wakeAt = Number.POSITIVE_INFINITY
     this.#turn++
     for (let n = 0; n < receivers.length; n++) {
       const receiver = receivers[(n + this.#turn) % receivers.length]!
       const { subscription, lanes, pace, inFlight } = receiver
       if (!subscription.active) continue
-      while (inFlight.size < limits.inFlightMax && this.#inFlight < inFlightTotalMax && pace.from <= now) {
+      while (inFlight.size < inFlightMax && this.#inFlight < inFlightTotalMax && pace.from <= now) {
         const item = lanes.take(now)
         if (item === undefined) break
         pace.begin(now)
         this.#begin(receiver, item)
       }
       const { dueAt } = lanes
-      if (dueAt !== undefined && inFlight.size < limits.inFlightMax)
+      if (dueAt !== undefined && inFlight.size < inFlightMax)
         wakeAt = Math.min(wakeAt, Math.max(dueAt, pace.from))
     }
     if (this.#inFlight < inFlightTotalMax) this.#wakeAt(wakeAt)

@@ -15,7 +15,7 @@ import { type AddressPolicy, checkAddress, guardedLookup, literalOf, urlProblem 
 const answerBytesMax = 64 * 1024
 /** Connections kept open for the next delivery, of one receiver and in all. */
 const idleSocketsMax = 16
-const idleTotalMax = 64
+const idleTotalMax = 512
 
 export type Attempt = {
   readonly url: string
@@ -43,9 +43,7 @@ export function createSender({ policy, timeoutMs, lookup }: SenderOptions): Send
   const options = {
     keepAlive: true,
     maxFreeSockets: idleSocketsMax,
-    maxTotalSockets: Number.POSITIVE_INFINITY,
-    scheduling: 'lifo',
-  } as const
+  }
   const agents = { 'http:': new HttpAgent(options), 'https:': new HttpsAgent(options) }
   const guard = guardedLookup(policy, lookup)
   return {

@@ -89,7 +89,6 @@ function chosenBy(
     const next = chooseRound(candidates, {
       method,
       seed,
-      round,
       count: until - chosen.size,
       labelled: { distribution: vectors?.prior ?? new Float64Array(0), prototypes: chosen.size },
     })

@@ -3,6 +3,7 @@
 // as whoever acts on them would.
 import { join } from 'node:path'
 import { configFrom } from '../../src/config.ts'
+import { bestThreshold } from '../../src/core/calibration.ts'
 import { linePlot } from '../../src/evaluation/plot.ts'
 import { sampleRound } from '../../src/labelling/candidates.ts'
 import { openReader } from '../../src/profiler.ts'
@@ -62,9 +63,9 @@ export async function streamingTruth(experiment: Experiment): Promise<StreamingT
   )
   const commonest = commonestOf(chosen)
   const stream = events.slice(at)
-  const judge = (lineOf: (shopper: Shopper) => number | undefined): F1 => {
+  const judge = (lineOf: (shopper: Shopper) => number | undefined, of = shoppers): F1 => {
     const [ours, base] = [new Tally(), new Tally()]
-    for (const shopper of shoppers) {
+    for (const shopper of of) {
       const line = lineOf(shopper)
       if (line === undefined) continue
       ours.add(held.of(shopper.userId, line), truth.get(shopper.userId)!)
@@ -72,8 +73,12 @@ export async function streamingTruth(experiment: Experiment): Promise<StreamingT
     }
     return { micro_f1: ours.f1, base_rate_f1: base.f1, users: ours.users }
   }
+  // the same shoppers at all days: those who came early enough to be looked at for the longest of them
+  const seenToTheEnd = shoppers.filter(
+    ({ firstMs }) => lineAfter(stream, firstMs, daysAfter.at(-1)!) !== undefined,
+  )
   const byDays = daysAfter
-    .map((days) => ({ days, ...judge(({ firstMs }) => lineAfter(stream, firstMs, days)) }))
+    .map((days) => ({ days, ...judge(({ firstMs }) => lineAfter(stream, firstMs, days), seenToTheEnd) }))
     .filter(({ users }) => users > 0)
   const byProducts = productsSeen
     .map((products) => ({ products, ...judge(({ seenAt }) => seenAt[products - 1]) }))
@@ -120,7 +125,6 @@ async function chooseLabelled(
       labels: known,
       taken,
       count,
-      round,
     })
     for (const { userId } of users) {
       taken.add(userId)
@@ -191,12 +195,16 @@ class Tally {
   }
 }
 
-/** The baseline: the personas that at least 36 % of the labelled carry, for everybody and from the first moment. */
-function commonestOf(labels: readonly { readonly personas: readonly string[] }[]): ReadonlySet<string> {
+/** The baseline: the set of commonest personas that is best for the labelled ones, for everybody and from the first moment. */
+function commonestOf(labels: readonly TruthLabel[]): ReadonlySet<string> {
   const counts = new Map<string, number>()
   for (const { personas } of labels)
     for (const name of personas) counts.set(name, (counts.get(name) ?? 0) + 1)
-  return new Set([...counts].filter(([, count]) => count >= 0.36 * labels.length).map(([name]) => name))
+  const names = [...counts.keys()]
+  const rates = labels.flatMap(() => names.map((name) => counts.get(name)! / labels.length))
+  const truth = labels.flatMap(({ personas }) => names.map((name) => (personas.includes(name) ? 1 : 0)))
+  const enter = bestThreshold(Float64Array.from(rates), Uint8Array.from(truth))
+  return new Set(names.filter((name) => counts.get(name)! / labels.length >= enter))
 }
 
 function plotOf(byDays: StreamingTruth['by_days']): string {

@@ -26,7 +26,10 @@ export function addErase(program: Command): void {
       requireData(options.data)
       const known = await reading(
         options,
-        (store) => store.userIndexOf(userId) !== undefined || inQuarantine(store, userId),
+        (store) =>
+          store.userIndexOf(userId) !== undefined ||
+          inQuarantine(store, userId) ||
+          inPendingImport(store, userId),
       )
       if (!known)
         throw new FatalError(
@@ -68,6 +71,12 @@ async function forgetWebhooks(dir: string, userId: UserId): Promise<void> {
   } finally {
     await close()
   }
+}
+
+/** Whether they stand in an import that is not switched to yet, and nowhere else. */
+function inPendingImport(store: StoreReader, userId: string): boolean {
+  for (const label of store.pendingLabels()) if (label.userId === userId) return true
+  return false
 }
 
 /** Whether a quarantined record is all that is known of the user. */

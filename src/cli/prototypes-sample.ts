@@ -1,6 +1,7 @@
 // prototypes sample: whom to label next, by Diversity–Uncertainty or at random; and who is held out to measure by.
 import { type Command, Option } from 'commander'
 import { type LabelLine, parseLabels } from '../codec/prototypes.ts'
+import { parseUserList } from '../codec/user-list.ts'
 import { UsageError } from '../errors.ts'
 import { replaceFile } from '../labelling/append-file.ts'
 import { type LabelsSoFar, sampleHeldOut, sampleRound } from '../labelling/candidates.ts'
@@ -59,23 +60,25 @@ export function addPrototypesSample(prototypes: Command): void {
       'choose users to label: the next round, given the labels of the rounds before (or all at once with --rounds 1)',
     )
     .option('--labelled <file>', 'prototype file of the rounds before')
+    .option('--asked <file>', 'NDJSON {user_id} of users who were asked about in vain: not chosen again')
     .option('--out <file>', 'write NDJSON {user_id, purchases, round, held_out?} here; stdout otherwise')
     .action(sampleAction)
 }
 
-type SampleOptions = DataOptions & SampleFlags & { labelled?: string; out?: string }
+type SampleOptions = DataOptions & SampleFlags & { labelled?: string; asked?: string; out?: string }
 
 async function sampleAction(options: SampleOptions): Promise<void> {
   const plan = planOf(options)
   const lines =
     options.labelled === undefined ? [] : parseLabels(readText(options.labelled), options.labelled)
   const prototypes = lines.filter(({ held_out }) => held_out !== true)
-  const round = Math.min(plan.rounds - 1, Math.floor((prototypes.length * plan.rounds) / plan.prototypes))
+  const round = roundAfter(plan, prototypes.length)
+  const asked = options.asked === undefined ? [] : parseUserList(readText(options.asked), options.asked)
   const { chosen, candidates } = await reading(options, (store) =>
     choose(store, plan, {
       round,
       labels: labelsOf(prototypes),
-      taken: new Set(lines.map(({ user_id }) => user_id)),
+      taken: new Set([...lines.map(({ user_id }) => user_id), ...asked.map(({ userId }) => userId)]),
       count: roundCount(plan, round, prototypes.length),
     }),
   )
@@ -121,6 +124,13 @@ export function planOf(flags: SampleFlags): SamplePlan {
   }
 }
 
+/** The round that is due after so many labels: the first whose share of the budget is not full. */
+function roundAfter(plan: SamplePlan, labelled: number): number {
+  let round = 0
+  while (round < plan.rounds - 1 && roundCount(plan, round, labelled) === 0) round++
+  return round
+}
+
 /** Users of a round: what is lacking to its share of the budget. */
 export function roundCount({ prototypes, rounds }: SamplePlan, round: number, labelled: number): number {
   return Math.max(0, Math.round((prototypes * (round + 1)) / rounds) - labelled)
@@ -140,7 +150,7 @@ export function choose(
   const { heldOut, seed, purchasesMin } = plan
   const held = sampleHeldOut(store, { count: heldOut, seed, purchasesMin }).users
   const closed = new Set([...taken, ...held.map(({ userId }) => userId)])
-  const { users, candidates } = sampleRound(store, { ...plan, labels, taken: closed, count, round })
+  const { users, candidates } = sampleRound(store, { ...plan, labels, taken: closed, count })
   const due = round > 0 ? [] : held.filter(({ userId }) => !taken.has(userId))
   return {
     candidates: candidates + due.length,

@@ -144,7 +144,7 @@ function rowsOf(
 /** Thresholds tried: 0.05 to 0.95 in hundredths. */
 const thresholdSteps = { first: 5, last: 95 }
 
-/** The threshold of greatest micro-F1 = 2TP / (2TP + FP + FN) over all entries; ties to the lower one. */
+/** The threshold of greatest micro-F1 = 2TP / (2TP + FP + FN) over all entries; of several, the one in their middle. */
 export function bestThreshold(probabilities: Float64Array, labels: Uint8Array): number {
   const { first, last } = thresholdSteps
   const held = new Float64Array(last + 1)
@@ -156,7 +156,7 @@ export function bestThreshold(probabilities: Float64Array, labels: Uint8Array): 
     held[step]!++
     right[step]! += labels[i]!
   }
-  let best = first
+  let best: number[] = []
   let bestF1 = -1
   let heldFrom = 0
   let rightFrom = 0
@@ -164,9 +164,9 @@ export function bestThreshold(probabilities: Float64Array, labels: Uint8Array): 
     heldFrom += held[step]!
     rightFrom += right[step]!
     const f1 = heldFrom + positives === 0 ? 0 : (2 * rightFrom) / (heldFrom + positives)
-    if (f1 < bestF1) continue
-    best = step
-    bestF1 = f1
+    if (f1 > bestF1) best = []
+    if (f1 >= bestF1) best.push(step)
+    bestF1 = Math.max(bestF1, f1)
   }
-  return best / 100
+  return best[best.length >> 1]! / 100
 }

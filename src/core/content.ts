@@ -2,7 +2,7 @@
 // words of titles and categories, fitted on the prototypes; it makes a C-vector v(p) of each product, in whole numbers,
 // so that a user's X(u) = sum_p w(u,p) v(p) is exact, order-free and repaired like S(u).
 import { baseOddsOf } from './calibration.ts'
-import { contentPrototypesMax, contentWordsMax, publishedOne } from './limits.ts'
+import { contentWordsMax, publishedOne } from './limits.ts'
 import { fitSparseLogistic, type SparseRows } from './logistic.ts'
 
 /** 1.0 of an entry of v(p): whole numbers of 2⁻²⁰, below 2²⁴ in size, as b̂ is. */
@@ -59,9 +59,8 @@ function* wordsIn(text: string): Generator<string> {
   }
 }
 
-/** Fits the head; undefined where no word is shared by two prototypes. The first `contentPrototypesMax` are read. */
-export function fitContent(given: readonly ContentExample[], personas: number): ContentFit | undefined {
-  const examples = given.slice(0, contentPrototypesMax)
+/** Fits the head; undefined where no word is shared by two prototypes. */
+export function fitContent(examples: readonly ContentExample[], personas: number): ContentFit | undefined {
   const { words, basketsOf } = vocabularyOf(examples)
   if (words.size === 0) return undefined
   const scale = basketsOf.map((baskets) => Math.sqrt(Math.log((examples.length + 1) / (baskets + 1))))

@@ -17,7 +17,8 @@ import {
   fitContent,
 } from './content.ts'
 import { earlier, type LabelledGraph, type LabelledUser, weightOf } from './labelled.ts'
-import { calibrationPrototypesMax, contentPrototypesMax } from './limits.ts'
+import { calibrationRowsMax, contentRowsMax } from './limits.ts'
+import { rngFor } from './rng.ts'
 
 /** Which evidence is read: the walk, the words, or both. */
 export type Evidence = 'walk' | 'content' | 'both'
@@ -97,38 +98,44 @@ export function liftsOf(
   return { lifts, lands, landingMass }
 }
 
-/** Content scores by one model, its v(p) made once a product. */
+/** Content scores by one model, v(p) made once for each product that is asked about. */
 export class ContentScores {
   readonly #model: ContentModel
-  readonly #vectors: Float64Array
-  readonly #known: Uint8Array
+  readonly #words: LabelledGraph['words']
+  readonly #vectors = new Map<number, Float64Array>()
 
   constructor(model: ContentModel, words: LabelledGraph['words']) {
-    const personas = model.bias.length
     this.#model = model
-    this.#vectors = new Float64Array(words.length * personas)
-    this.#known = Uint8Array.from(words, (list, p) =>
-      contentVector(model, list, { out: this.#vectors, offset: p * personas }) ? 1 : 0,
-    )
+    this.#words = words
   }
 
-  /** Scores (C), and whether any word of the user's products is known. */
+  /** Scores (C): zeros, as if nothing were known, where none of the user's products says anything. */
   of(user: LabelledUser): { scores: Float64Array; known: boolean } {
-    const personas = this.#model.bias.length
-    const sums = new Float64Array(personas)
-    let known = false
+    const { bias } = this.#model
+    const sums = new Float64Array(bias.length)
     for (const [i, product] of user.products.entries()) {
-      known ||= this.#known[product] === 1
-      for (let c = 0; c < personas; c++) sums[c]! += user.weights[i]! * this.#vectors[product * personas + c]!
+      const vector = this.#vectorOf(product)
+      for (let c = 0; c < sums.length; c++) sums[c]! += user.weights[i]! * vector[c]!
     }
+    if (sums.every((sum) => sum === 0)) return { scores: sums, known: false }
     const weight = weightOf(user)
-    return { scores: sums.map((x, c) => contentScoreOf(this.#model.bias[c]!, x, weight)), known }
+    return { scores: sums.map((x, c) => contentScoreOf(bias[c]!, x, weight)), known: true }
+  }
+
+  #vectorOf(product: number): Float64Array {
+    const kept = this.#vectors.get(product)
+    if (kept !== undefined) return kept
+    const vector = new Float64Array(this.#model.bias.length)
+    contentVector(this.#model, this.#words[product]!, { out: vector, offset: 0 })
+    this.#vectors.set(product, vector)
+    return vector
   }
 }
 
 /** The content head fitted on prototypes; undefined where their products share no word. */
 export function fitHead(graph: LabelledGraph, prototypes: readonly LabelledUser[]): ContentFit | undefined {
-  const examples = evenly(prototypes, contentPrototypesMax).map((user) => ({
+  const personas = graph.personas.length
+  const examples = evenly(prototypes, rowsAtMost(contentRowsMax, personas)).map((user) => ({
     fold: user.fold,
     weight: weightOf(user),
     labels: user.labels,
@@ -137,7 +144,12 @@ export function fitHead(graph: LabelledGraph, prototypes: readonly LabelledUser[
       weight: user.weights[i]!,
     })),
   }))
-  return fitContent(examples, graph.personas.length)
+  return fitContent(examples, personas)
+}
+
+/** Rows within a limit that is for rows times personas: each persona is a fit of its own. */
+function rowsAtMost(limit: number, personas: number): number {
+  return Math.max(64, Math.floor(limit / personas))
 }
 
 /** What calibrations of one prototype set are fitted from: rows of prototypes as they are, and of some as they were. */
@@ -157,10 +169,20 @@ export type Evidences = {
 export function evidencesOf(
   graph: LabelledGraph,
   given: readonly LabelledUser[],
-  { head, policy }: { readonly head: ContentFit | undefined; readonly policy: FitPolicy },
+  {
+    head,
+    policy,
+    prior,
+  }: {
+    readonly head: ContentFit | undefined
+    readonly policy: FitPolicy
+    /** The version's prior, where some of its prototypes have bought nothing; else the mean of the given ones. */
+    readonly prior?: Float64Array
+  },
 ): Evidences {
-  const vectors = vectorsOf(graph, given)
-  const prototypes = evenly(given, calibrationPrototypesMax)
+  const own = vectorsOf(graph, given)
+  const vectors = prior === undefined ? own : { ...own, prior }
+  const prototypes = evenly(given, rowsAtMost(calibrationRowsMax, graph.personas.length))
   const rows = [...prototypes]
   for (const [i, user] of prototypes.entries()) {
     if (i % earlyEvery !== 0) continue
@@ -168,7 +190,6 @@ export function evidencesOf(
     if (user.products.length > mark) rows.push(earlier(user, mark))
   }
   const walked = rows.map((user) => liftsOf(user, vectors, { ...policy, own: user.shares }))
-  const folds = head?.folds.map((model) => new ContentScores(model, graph.words))
   const weights = rows.map(weightOf)
   const all = weights.slice(0, prototypes.length).reduce((sum, weight) => sum + weight, 0)
   const landed = walked
@@ -178,14 +199,28 @@ export function evidencesOf(
     personas: graph.personas.length,
     prototypes: prototypes.length,
     lifts: walked.map(({ lifts }) => lifts),
-    content: folds && rows.map((user) => folds[user.fold]!.of(user).scores),
+    content: head && outOfFold(graph, rows, head),
     logDegree: Float64Array.from(weights, logDegreeOf),
     labels: Uint8Array.from(rows.flatMap(({ labels }) => [...labels])),
     landingPerPurchase: all === 0 ? 0 : landed / all,
   }
 }
 
-/** The calibration that reads this evidence, and how well it does: less is better, a coefficient counted as one. */
+/** Content scores of each row by the model without its fold; one model's v(p) at a time. */
+function outOfFold(
+  graph: LabelledGraph,
+  rows: readonly LabelledUser[],
+  { folds }: ContentFit,
+): Float64Array[] {
+  const scores: Float64Array[] = []
+  for (const [fold, model] of folds.entries()) {
+    const content = new ContentScores(model, graph.words)
+    for (const [i, user] of rows.entries()) if (user.fold === fold) scores[i] = content.of(user).scores
+  }
+  return scores
+}
+
+/** The calibration that reads this evidence, and how well it does: less is better, a coefficient counted as one (AIC / 2). */
 export function calibrate(
   { personas, prototypes, lifts, content, logDegree, labels }: Evidences,
   evidence: Evidence,
@@ -200,7 +235,7 @@ export function calibrate(
     labels,
   }
   const calibration = fitCalibration(sample)
-  return { calibration, cost: logLossOf(calibration, sample) + (evidence === 'both' ? personas : 0) }
+  return { calibration, cost: logLossOf(calibration, sample) + (evidence === 'both' ? 2 * personas : 0) }
 }
 
 /** Both kinds of evidence where the prototypes say that words help, else the walk alone. */
@@ -213,9 +248,9 @@ export function calibrateBest(evidences: Evidences): { calibration: Calibration;
     : { calibration: walk.calibration, evidence: 'walk' }
 }
 
-/** The fold of a user, by its index. */
-export function foldOf(userIndex: number): number {
-  return userIndex % contentFolds
+/** The fold of a user: by its id, so that no order of arrival or choice of prototypes leaves a fold empty. */
+export function foldOf(userId: string): number {
+  return rngFor({ seed: 0, text: userId, position: 0 }).below(contentFolds)
 }
 
 /** Every n-th of them, so that there are at most `most`. */

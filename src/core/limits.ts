@@ -53,9 +53,9 @@ export const recordBytesMax = 4 * 1024 * 1024
 /** Schemas kept parsed, of those that values of a topic were written with; a registry's client keeps as many texts. */
 export const writerSchemasMax = 256
 
-/** Prototypes that one calibration reads, and one fit of the content head; more are read evenly, up to as many. */
-export const calibrationPrototypesMax = 8192
-export const contentPrototypesMax = 2048
+/** Prototypes times personas that one calibration reads, and one fit of the content head; of more, as many are read evenly. */
+export const calibrationRowsMax = 160_000
+export const contentRowsMax = 20_000
 
 /** Words that the content head knows. */
 export const contentWordsMax = 20_000

@@ -1,7 +1,7 @@
 // Candidates for a label, read from a store: who has bought enough, and what the walk to the prototypes so far says of them.
 import { edgeWeightMin } from '../core/edge.ts'
 import type { ProductIndex, UserIndex } from '../core/ids.ts'
-import { shuffled } from '../core/shuffle.ts'
+import { hashOrdered } from '../core/shuffle.ts'
 import { newNeighbours, type StoreReader } from '../store/port.ts'
 import { type Candidate, chooseRound, type SamplingMethod } from './sampling.ts'
 
@@ -29,14 +29,12 @@ export function sampleRound(
     labels,
     taken,
     count,
-    round,
     ...options
   }: SampleOptions & {
     readonly labels: LabelsSoFar
     /** Users who are labelled already, held out, or were asked about in vain. */
     readonly taken: ReadonlySet<string>
     readonly count: number
-    readonly round: number
   },
 ): Sample {
   const personas = [...new Set([...labels.values()].flatMap((label) => Object.keys(label)))].sort()
@@ -54,7 +52,6 @@ export function sampleRound(
     method: options.method,
     seed: options.seed,
     count,
-    round,
     labelled: { distribution: vectors.prior, prototypes: labels.size },
   })
   return { users, candidates: candidates.length }
@@ -68,7 +65,7 @@ export function sampleHeldOut(
   const users = [...store.users()]
     .map((user) => ({ userId: store.user(user)!.userId as string, purchases: store.userDegree(user) }))
     .filter(({ purchases }) => purchases >= purchasesMin)
-  return { users: shuffled(users, seed * 1000 + 999).slice(0, count), candidates: users.length }
+  return { users: hashOrdered(users, ~seed).slice(0, count), candidates: users.length }
 }
 
 /** B(p) and M(p) of the labels so far, and walks over them (DESIGN §1). */

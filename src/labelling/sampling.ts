@@ -1,6 +1,6 @@
 // Whom to label: GPLR's Diversity–Uncertainty sampling (arXiv 2504.17304, §4.2), and random and degree-stratified sampling
 // beside it. In rounds: what was labelled so far says who is worth a label next.
-import { shuffled } from '../core/shuffle.ts'
+import { hashOrdered } from '../core/shuffle.ts'
 
 export const samplingMethods = ['random', 'degree', 'du'] as const
 export type SamplingMethod = (typeof samplingMethods)[number]
@@ -16,7 +16,6 @@ export type RoundOptions = {
   readonly method: SamplingMethod
   readonly count: number
   readonly seed: number
-  readonly round: number
   /** Q̂: mean label distribution of the prototypes so far, and how many they are. */
   readonly labelled: { readonly distribution: Float64Array; readonly prototypes: number }
 }
@@ -29,20 +28,19 @@ const prototypesMin = 60
 
 /** Users of `count` degree strata of equal size, one from each: every kind of shopper, the small ones too. */
 function byDegree(candidates: readonly Candidate[], count: number, seed: number): Candidate[] {
-  const order = shuffled(candidates, seed).sort((a, b) => a.purchases - b.purchases)
+  const order = hashOrdered(candidates, seed).sort((a, b) => a.purchases - b.purchases)
   const strata = Math.min(count, order.length)
   const start = (stratum: number) => Math.floor((stratum * order.length) / strata)
-  return Array.from({ length: strata }, (_, i) => shuffled(order.slice(start(i), start(i + 1)), seed + i)[0]!)
+  return Array.from({ length: strata }, (_, i) => hashOrdered(order.slice(start(i), start(i + 1)), seed)[0]!)
 }
 
 /** The candidates of one round, `count` at the most, none twice. */
 export function chooseRound(
   candidates: readonly Candidate[],
-  { method, count, seed, round, labelled }: RoundOptions,
+  { method, count, seed, labelled }: RoundOptions,
 ): Candidate[] {
-  const turn = seed * 1000 + round
-  if (method === 'degree') return byDegree(candidates, count, turn)
-  const order = shuffled(candidates, turn)
+  if (method === 'degree') return byDegree(candidates, count, seed)
+  const order = hashOrdered(candidates, seed)
   if (method === 'random' || labelled.prototypes < prototypesMin) return order.slice(0, count)
   const { distribution } = labelled
   const score = new Map(

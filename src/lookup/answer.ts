@@ -110,6 +110,6 @@ function purchasesNeeded({ weight, scores }: UserRow, epoch: Epoch | undefined):
   const { landingPerPurchase, landingMassMin } = epoch
   if (landingPerPurchase <= landingMassMin) return null
   const landed = totalOf(scores) / publishedOne / 1000
-  const more = Math.ceil((landingMassMin * bought - landed) / (landingPerPurchase - landingMassMin))
-  return Math.max(1, more)
+  const more = (landingMassMin * bought - landed) / (landingPerPurchase - landingMassMin)
+  return Math.max(1, Math.ceil(more - 1e-9)) // less than rounding could make one of
 }

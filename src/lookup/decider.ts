@@ -99,10 +99,16 @@ export class Decider {
     const [constant = 0, lift = 0, content = 0, degree = 0, liftByDegree = 0, contentByDegree = 0] =
       coefficients.subarray(at, at + featureCount)
     const words = this.#content(evidence, fit)
-    const score = { values: evidence.sampled ?? evidence.scores, offset: 0 }
-    const total = scoreTotal(score, this.#carried.length)
+    const personas = this.#carried.length
+    const exact = { values: evidence.scores, offset: 0 }
+    const lands = landed(exact, { weight: evidence.weight, personas }, this.#decision)
+    const score = lands ? exact : evidence.sampled && { values: evidence.sampled, offset: 0 }
+    const total = score === undefined ? 0 : scoreTotal(score, personas)
     const logDegree = logDegreeOf(evidence.weight)
-    const x = total === 0 ? 0 : logLiftOf(score.values[persona]! / total, this.#prior[persona]!)
+    const x =
+      score === undefined || total === 0
+        ? 0
+        : logLiftOf(score.values[persona]! / total, this.#prior[persona]!)
     const read =
       words === undefined
         ? 0

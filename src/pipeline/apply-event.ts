@@ -107,7 +107,9 @@ function walkBuyer(
     tx.count.rewalks++
     users.touch(slot)
   }
-  if (change !== 0 || users.method(slot) !== 'exact') decideUser(run, slot, { cause, touch: 'own event' })
+  const epoch = engine.calibrated?.epoch.epoch ?? 0
+  const due = change !== 0 || users.method(slot) !== 'exact' || users.epoch[slot] !== epoch
+  if (due) decideUser(run, slot, { cause, touch: 'own event' })
   if (users.method(slot) === 'sampled') users.touch(slot)
 }
 

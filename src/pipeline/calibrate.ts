@@ -3,9 +3,10 @@
 import type { ContentFit } from '../core/content.ts'
 import { type Epoch, type EpochCause, nextFitAt, nextHeadAt } from '../core/epoch.ts'
 import { calibrateBest, evidencesOf, fitHead } from '../core/fit.ts'
-import type { UserIndex } from '../core/ids.ts'
+import type { ProductIndex, UserIndex } from '../core/ids.ts'
 import type { LabelledGraph } from '../core/labelled.ts'
 import { shareOne } from '../core/limits.ts'
+import { textUnder } from '../store/port.ts'
 import { Calibrated } from './calibrated.ts'
 import { decideUser } from './decide-user.ts'
 import { readLabelled } from './labelled.ts'
@@ -62,18 +63,21 @@ function begin(run: Run, cause: EpochCause): void {
 function fit({ engine, tx }: Run, cause: EpochCause): void {
   writeDirty({ engine, tx }, true) // scores that moved since they were decided have their probabilities by this epoch still
   const { active, policy, prototypes } = engine
+  const asked = cause === 'command' || cause === 'version'
+  const kept = asked ? undefined : keptHead({ engine, tx })
   const graph = readLabelled(tx, {
     labels: labelsInOrder({ engine, tx }),
     personas: active.names,
     repeat: policy.repeat,
+    // under a fit of words that is kept, a product says what it said to everybody
+    ...(kept && { textOf: (product: ProductIndex) => textUnder(tx.product(product)!, kept.number) }),
   })
-  const before = engine.calibrated?.epoch
-  const asked = cause === 'command' || cause === 'version'
-  const head = headFor({ engine, tx }, graph, asked ? undefined : before)
+  const head = kept ?? newHead({ engine, tx }, graph)
   const landingMassMin = policy.decision.landingMassMin
   const evidences = evidencesOf(graph, graph.users, {
     head: head.fit,
     policy: { kappa: policy.kappa, landingMassMin },
+    prior: active.policy.prior,
   })
   const { calibration, evidence } = calibrateBest(evidences)
   const { enter, exitRatio } = policy.calibration
@@ -104,12 +108,17 @@ function fit({ engine, tx }: Run, cause: EpochCause): void {
 
 type Head = { readonly number: number; readonly edges: number; readonly fit: ContentFit | undefined }
 
-/** The content fit to read: that of the epoch before (if given) until the prototypes' edges have doubled, else a new one. */
-function headFor({ engine, tx }: Run, graph: LabelledGraph, before: Epoch | undefined): Head {
+/** The content fit of the epoch before, until the prototypes' edges have doubled since. */
+function keptHead({ engine: { calibrated, prototypes, policy }, tx }: Run): Head | undefined {
+  const before = calibrated?.epoch
+  if (before === undefined || before.head === 0 || !policy.calibration.words) return undefined
+  if (prototypes.edges >= nextHeadAt(before)) return undefined
+  return { number: before.head, edges: before.headEdges, fit: tx.contentFit(before.head) }
+}
+
+function newHead({ engine, tx }: Run, graph: LabelledGraph): Head {
   const { prototypes, policy } = engine
   if (!policy.calibration.words) return { number: 0, edges: 0, fit: undefined }
-  if (before !== undefined && before.head > 0 && prototypes.edges < nextHeadAt(before))
-    return { number: before.head, edges: before.headEdges, fit: tx.contentFit(before.head) }
   const fitted = fitHead(graph, graph.users)
   if (fitted === undefined) return { number: 0, edges: 0, fit: undefined }
   const number = ++tx.count.heads
@@ -124,7 +133,7 @@ function* labelsInOrder({ engine: { active }, tx }: Run) {
     if (tx.userDegree(userIndex) > 0)
       yield {
         userIndex,
-        userId: '',
+        userId: tx.user(userIndex)!.userId,
         shares: shares.map(({ persona, share }) => ({ persona, share: share / shareOne })),
       }
   }
@@ -144,5 +153,7 @@ function decideUnder(run: Run, user: UserIndex, cause: RecordCause): void {
 /** Everybody is decided under the running epoch: earlier ones are spoken of no more. */
 function endSweep({ engine: { calibrated }, tx }: Run): void {
   tx.count.sweepNext = tx.count.sweepEnd
-  if (calibrated !== undefined) tx.dropEpochs({ epoch: calibrated.epoch.epoch, head: calibrated.epoch.head })
+  if (calibrated === undefined) return
+  const { epoch, head } = calibrated.epoch
+  tx.dropEpochs({ epoch, head: head > 0 ? head : tx.count.heads + 1 })
 }

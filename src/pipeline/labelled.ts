@@ -41,7 +41,7 @@ export function readLabelled(
     for (const { persona, share } of shares) given[persona] = share
     users.push({
       userId,
-      fold: foldOf(userIndex),
+      fold: foldOf(userId),
       products: Int32Array.from(edges, ({ product }) => numbered(numberOf, product)),
       weights: Float64Array.from(edges, ({ weight }) => weight),
       times: Float64Array.from(edges, ({ ts }) => ts),

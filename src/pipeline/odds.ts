@@ -32,14 +32,20 @@ export function contentOf({ engine, tx }: Run, slot: number, calibrated: Calibra
   return undefined
 }
 
-/** An event changed w(u,p) by `weight`: X(u) follows where it is kept for the running content fit. */
+/**
+ * An event changed w(u,p) by `weight`: X(u) follows where it is kept for the running content fit. Where it is of another one,
+ * or words are not read now, it is read anew once they are: an epoch that reads them may follow one that does not.
+ */
 export function repairContent(
   { engine, tx }: Run,
   slot: number,
   { product, weight }: { product: ProductIndex; weight: number },
 ): void {
   const { users, calibrated } = engine
-  if (calibrated === undefined || calibrated.head === 0 || users.contentHead[slot] !== calibrated.head) return
+  if (calibrated === undefined || calibrated.head === 0 || users.contentHead[slot] !== calibrated.head) {
+    users.contentHead[slot] = 0
+    return
+  }
   const vector = calibrated.vectorOf(product, tx)
   const { personas } = users
   addScaled({ values: users.content, offset: slot * personas }, vector, { weight, personas })

@@ -86,7 +86,7 @@ function beginEpochOf(run: Run): void {
   count.sweepNext = count.sweepEnd
   calibrateNow(run, 'version')
   const epoch = run.engine.calibrated?.epoch
-  run.tx.dropEpochs({ epoch: epoch?.epoch ?? count.epochs + 1, head: epoch?.head ?? count.heads + 1 })
+  run.tx.dropEpochs({ epoch: epoch?.epoch ?? count.epochs + 1, head: epoch?.head || count.heads + 1 })
 }
 
 /** Every product's vector of the new version, published as it is: before the rows that this record writes. */

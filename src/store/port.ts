@@ -308,7 +308,7 @@ export function textUnder(
 
 /** The former texts of a product whose text changes while words are those of `head` (0: none are fitted). */
 export function formerTexts(before: ProductRow, head: number): readonly FormerText[] | undefined {
-  if (head === 0) return undefined
+  if (head === 0) return before.former
   const former = before.former ?? []
   if (former.at(-1)?.head === head) return former
   return [...former.slice(-1), { head, title: before.title, category: before.category }]

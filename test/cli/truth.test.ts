@@ -134,6 +134,23 @@ describe('labels, fits and truth', () => {
     const over = await run(['prototypes', 'sample', '--data', data, '--budget', '80', '--labelled', labelled])
     assert.equal(over.code, 2)
     assert.match(over.stderr, /the budget is spent/)
+    // a budget of 50 has rounds of 11 and 12: the share of the first is full, not almost
+    writeFileSync(
+      labelled,
+      ndjsonOf(all.slice(8, 19).map(({ user_id }) => ({ user_id, personas: ['baker'] }))),
+    )
+    const second = await json<{ round: number; users: number }>([
+      ...['prototypes', 'sample', '--data', data, '--budget', '50', '--labelled', labelled],
+      ...['--asked', join(dir, 'next.ndjson'), '--out', join(dir, 'second.ndjson')],
+    ])
+    assert.deepEqual([second.round, second.users], [2, 12])
+    const asked = new Set(next().map(({ user_id }) => user_id))
+    const chosen = parseLines<Chosen>(readFileSync(join(dir, 'second.ndjson'), 'utf8'))
+    assert.ok(
+      chosen.every(({ user_id }) => !asked.has(user_id)),
+      'nobody who was asked in vain',
+    )
+    writeLabels(labelled, all)
     const wrong = await run(['prototypes', 'sample', '--data', data, '--budget', '80', '--held-out', '1'])
     assert.equal(wrong.code, 2)
     const nobody = await run([

@@ -39,7 +39,7 @@ describe('sampling of users to label', () => {
     fc.assert(
       fc.property(candidates, fc.integer({ min: 1, max: 70 }), fc.nat({ max: 9 }), (given, count, seed) => {
         for (const method of samplingMethods) {
-          const options = { method, count, seed, round: 1, labelled: { distribution, prototypes: 100 } }
+          const options = { method, count, seed, labelled: { distribution, prototypes: 100 } }
           const chosen = chooseRound(given, options)
           assert.equal(new Set(chosen).size, Math.min(count, given.length), method)
           assert.deepEqual(chooseRound(given, options), chosen)
@@ -59,7 +59,6 @@ describe('sampling of users to label', () => {
         method: 'du',
         count: 1,
         seed,
-        round: 1,
         labelled: { distribution, prototypes },
       })[0]!.userId
     const seeds = [1, 2, 3, 4, 5, 6, 7, 8]
@@ -73,7 +72,6 @@ describe('sampling of users to label', () => {
       method: 'degree',
       count: 10,
       seed: 3,
-      round: 0,
       labelled: { distribution, prototypes: 0 },
     } as const
     const strata = chooseRound(given, options).map(({ purchases }) => Math.floor(purchases / 10))
@@ -97,7 +95,7 @@ describe('sampling of users to label', () => {
       const labels = new Map<string, Record<string, number>>(
         Array.from({ length: 61 }, (_, i) => [`u${i}`, i === 60 ? { a: 1, b: 3 } : { a: 1 }]),
       )
-      const options = { method: 'du', seed: 1, purchasesMin: 3, kappa: 3000, round: 1, count: 5 } as const
+      const options = { method: 'du', seed: 1, purchasesMin: 3, kappa: 3000, count: 5 } as const
       const taken = new Set([...labels.keys(), 'u70'])
       const { users, candidates } = sampleRound(rig.store, { ...options, labels, taken })
       assert.equal(candidates, 90 - 61 - 1)

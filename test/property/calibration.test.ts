@@ -130,6 +130,21 @@ describe('calibration in the stream', () => {
         )
     })
 
+  it('rows are sound at any time, also of who bought again what they had before the sweep came to them', async () => {
+    const config = { calibrationMin: 10, sweepUsers: 1, delta: 0.2, contentHead: 'off' as const }
+    const shop = { seed: 21, events: 1600, users: 300, products: 60, prototypeEvery: 4 }
+    const records = encoded(randomRecords(shop), [])
+    await withRig({ store: 'memory', config, policy: hardlyAnyMemory }, (rig) => {
+      for (let next = 0; next < records.length; next++) {
+        rig.process(batchOf(records, next, next + 1))
+        const { sweepNext, sweepEnd } = rig.store.counters()
+        if (sweepNext === sweepEnd || next % 3 !== 0) continue
+        rig.checkpoint()
+        assert.deepEqual(problemsOf(rig.store, config), [], `after ${next + 1}`)
+      }
+    })
+  })
+
   it('a sweep decides everybody under the new fit, a fixed number with each event, and forgets the fit before', () =>
     withRig({ store: 'lmdb', config: { calibrationMin: 5, sweepUsers: 3 } }, (rig) => {
       const shop = { seed: 3, events: 900, users: 150, products: 60, prototypeEvery: 10 }

@@ -19,7 +19,8 @@ export const schemaVersion = 4
  * | vectors       | (version, product)   | M, published at, B, b̂                                               |
  * | versions      | version              | JSON: personas, hash, share sums                                    |
  * | labels        | (version, user)      | label shares (version 0: of the pending import, by ordinal)         |
- * | label_notes   | (version, user)      | JSON: who labelled and why; shares of a held-out user               |
+ * | label_notes   | (version, user)      | JSON: who labelled a prototype, and why                             |
+ * | held_out      | (version, user)      | JSON: shares of a held-out user, who labelled it, and why           |
  * | epochs        | epoch                | JSON: the fit of probabilities                                      |
  * | content_fits  | number               | JSON header of words, word weights (i32) of the model and its folds |
  * | seen          | position / 64        | 64 × 16 bytes: hashes of event ids                                  |
@@ -42,6 +43,7 @@ export const tableNames = [
   'versions',
   'labels',
   'label_notes',
+  'held_out',
   'epochs',
   'content_fits',
   'journal',

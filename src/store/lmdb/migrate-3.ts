@@ -13,7 +13,7 @@ const settingsAdded: Settings = {
 }
 
 export function migrate3(env: RootDatabase): void {
-  for (const name of ['label_notes', 'epochs', 'content_fits']) openNumbered(env, name)
+  for (const name of ['label_notes', 'held_out', 'epochs', 'content_fits']) openNumbered(env, name)
   const meta = openNamed(env, 'meta')
   const settings = JSON.parse(meta.get('settings')?.toString('utf8') ?? '{}') as Settings
   meta.put('settings', Buffer.from(JSON.stringify({ ...settingsAdded, ...settings })))

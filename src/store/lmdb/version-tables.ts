@@ -33,8 +33,7 @@ type VersionMethods =
   | 'contentFit'
   | 'putContentFit'
 
-/** A note; shares stand with it for a held-out user alone. */
-type StoredNote = { readonly note: LabelNote; readonly shares?: ShareList }
+type HeldOut = { readonly note: LabelNote; readonly shares: ShareList }
 
 export function versionTables(environment: Environment): Pick<port.StoreWriter, VersionMethods> {
   const tables: Pick<port.StoreWriter, VersionMethods> = {
@@ -58,8 +57,8 @@ export function versionTables(environment: Environment): Pick<port.StoreWriter, 
 
     /** Drops vectors and labels; the version's names stay for change events that speak of it. */
     dropVersion(version: number): void {
-      const { vectors, labels, label_notes: notes } = environment.tables
-      for (const table of [vectors, labels, notes])
+      const { vectors, labels, label_notes: notes, held_out: heldOut } = environment.tables
+      for (const table of [vectors, labels, notes, heldOut])
         for (const key of [...table.keys(pair(version, 0), pair(version + 1, 0))]) table.remove(key)
     },
 
@@ -82,25 +81,30 @@ export function versionTables(environment: Environment): Pick<port.StoreWriter, 
     },
 
     *heldOut(version: number): Iterable<port.LabelledRow> {
-      const { label_notes: notes } = environment.tables
-      for (const key of [...notes.keys(pair(version, 0), pair(version + 1, 0))]) {
-        const { shares, note } = parseJson<StoredNote>(notes.get(key)!)
-        if (shares !== undefined) yield { userIndex: secondOf(key) as UserIndex, shares, note }
-      }
+      const { held_out: heldOut } = environment.tables
+      for (const key of heldOut.keys(pair(version, 0), pair(version + 1, 0)))
+        yield { userIndex: secondOf(key) as UserIndex, ...parseJson<HeldOut>(heldOut.get(key)!) }
     },
 
     labelNote(version: number, user: UserIndex): LabelNote | undefined {
-      const bytes = environment.tables.label_notes.get(pair(version, user))
-      return bytes && parseJson<StoredNote>(bytes).note
+      const { label_notes: notes, held_out: heldOut } = environment.tables
+      const key = pair(version, user)
+      const bytes = notes.get(key)
+      if (bytes !== undefined) return parseJson<LabelNote>(bytes)
+      const held = heldOut.get(key)
+      return held && parseJson<HeldOut>(held).note
     },
 
     putLabelNote(version: number, user: UserIndex, { shares, note }): void {
-      const stored: StoredNote = note.heldOut === true ? { note, shares } : { note }
-      environment.tables.label_notes.put(pair(version, user), Buffer.from(JSON.stringify(stored)))
+      const { label_notes: notes, held_out: heldOut } = environment.tables
+      const key = pair(version, user)
+      if (note.heldOut === true) heldOut.put(key, Buffer.from(JSON.stringify({ note, shares })))
+      else notes.put(key, Buffer.from(JSON.stringify(note)))
     },
 
     dropLabelNote(version: number, user: UserIndex): void {
-      environment.tables.label_notes.remove(pair(version, user))
+      const { label_notes: notes, held_out: heldOut } = environment.tables
+      for (const table of [notes, heldOut]) table.remove(pair(version, user))
     },
 
     epoch(epoch: number): Epoch | undefined {

@@ -2,6 +2,7 @@
 import { z } from 'zod'
 import { kafkaSettings } from './config-kafka.ts'
 import { labellingSettings } from './config-labelling.ts'
+import { webhookSettings } from './config-webhook.ts'
 import { leastDelta } from './core/vector.ts'
 import { UsageError } from './errors.ts'
 
@@ -107,6 +108,7 @@ export const settings = {
     .default(1_000_000)
     .describe('change events that a sink has not taken past which ingest waits for it'),
   ...kafkaSettings,
+  ...webhookSettings,
   ...labellingSettings,
   logLevel: z
     .enum(['fatal', 'error', 'warn', 'info', 'debug', 'silent'])

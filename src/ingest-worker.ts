@@ -9,6 +9,7 @@ import { openProfiler, type Profiler, type ProfilerOptions, tryOpenProfiler } fr
 import { openKafkaParts, usesKafka } from './profiler-kafka.ts'
 import { openChangeFile } from './sink/change-file.ts'
 import { holderOf } from './store/lock.ts'
+import { WebhookSink } from './webhook-client.ts'
 
 export type WorkerInput = {
   readonly dir: string
@@ -88,7 +89,15 @@ async function openWhenFree(
     config,
     role: 'serve',
     commitInThread: true,
-    sinks: (store) => (changes === undefined ? [] : [openChangeFile(changes, store)]),
+    sinks: (store) => [
+      ...(changes === undefined ? [] : [openChangeFile(changes, store)]),
+      new WebhookSink({
+        dir,
+        config,
+        changes: store.counters().changes,
+        warn: (message, fields) => report.log('warn', message, fields),
+      }),
+    ],
     kafka: ({ store, values }) =>
       usesKafka(config) ? openKafkaParts({ dir, config, store, values, report }) : undefined,
   }

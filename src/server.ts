@@ -18,6 +18,7 @@ import { createReads } from './serve-reads.ts'
 import { LogAppender } from './source/log-appender.ts'
 import type { BlockInput } from './source/log-block.ts'
 import type { LmdbStore } from './store/lmdb/lmdb-store.ts'
+import { openWebhookAdmin } from './webhooks.ts'
 
 /** Ingest counts as stuck when it has not been heard of for this long. */
 const silenceMsMax = 15_000
@@ -59,6 +60,7 @@ export async function startServer({ logger, ...input }: ServerOptions): Promise<
     const down = ingest.problem() !== undefined
     lag.note({ at: performance.now(), end: log.end, applied: store.watermark(log.name), down })
   }, lagMs)
+  const webhooks = openWebhookAdmin({ dir, config, changes: () => store.counters().changes })
   const app = createApp({
     bodyBytesMax: config.bodyBytesMax,
     ...(logger === undefined ? {} : { logger }),
@@ -73,6 +75,7 @@ export async function startServer({ logger, ...input }: ServerOptions): Promise<
       truth: truthMeter(store, () => performance.now()),
       notReady: () => ingest.problem(),
       behindMs: () => lag.behindMs(performance.now()),
+      webhooks: webhooks.admin,
     },
   })
   const stop = async () => {
@@ -84,6 +87,7 @@ export async function startServer({ logger, ...input }: ServerOptions): Promise<
     await reads.close()
     await appender.idle()
     await ingest.stop()
+    await webhooks.close()
     await log.close()
     await store.close()
   }

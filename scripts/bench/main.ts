@@ -3,8 +3,14 @@ import { ingestBench } from './ingest.ts'
 import { kafkaBench } from './kafka.ts'
 import type { Bench } from './shared.ts'
 import { walkBench } from './walk.ts'
+import { webhookBench } from './webhook.ts'
 
-const benches: Readonly<Record<string, Bench>> = { ingest: ingestBench, walk: walkBench, kafka: kafkaBench }
+const benches: Readonly<Record<string, Bench>> = {
+  ingest: ingestBench,
+  walk: walkBench,
+  kafka: kafkaBench,
+  webhook: webhookBench,
+}
 
 async function main(args: readonly string[]): Promise<number> {
   const [name, ...flags] = args

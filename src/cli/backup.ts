@@ -3,7 +3,9 @@ import { existsSync, mkdirSync, readdirSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Command } from 'commander'
 import { FatalError, messageOf, UsageError } from '../errors.ts'
-import { openLog, openReader, requireData } from '../profiler.ts'
+import { openLog, openReader, type Place, requireData } from '../profiler.ts'
+import { hasWebhooks } from '../sink/webhook/store.ts'
+import { openWebhookStore } from '../webhooks.ts'
 import { configOf, type DataOptions, withData } from './context.ts'
 import { print, printJson } from './output.ts'
 
@@ -22,8 +24,9 @@ export function addBackup(program: Command): void {
 }
 
 /**
- * Copies the log first, then the state: a state ahead of its log has applied all that the log lacks, while the other
- * way round records could be missing. Each copy is one consistent snapshot.
+ * Copies webhooks and the log first, then the state: a state ahead of its log has applied all that the log lacks, and has
+ * kept what webhooks have not taken, while the other way round records could be missing. Each copy is one consistent
+ * snapshot.
  */
 async function backup(dir: string, target: string): Promise<number> {
   const place = { dir, config: configOf() }
@@ -31,6 +34,7 @@ async function backup(dir: string, target: string): Promise<number> {
   const store = openReader(place)
   try {
     for (const name of ['log', 'state']) mkdirSync(join(target, name), { recursive: true })
+    await copyWebhooks(place, target)
     await log.backup(join(target, 'log'))
     await store.backup(join(target, 'state'))
   } catch (error) {
@@ -46,5 +50,15 @@ async function backup(dir: string, target: string): Promise<number> {
     return copy.counters().position
   } finally {
     await copy.close()
+  }
+}
+
+async function copyWebhooks(place: Place, target: string): Promise<void> {
+  if (!hasWebhooks(place.dir)) return
+  const webhooks = openWebhookStore(place)
+  try {
+    await webhooks.backup(target)
+  } finally {
+    await webhooks.close()
   }
 }

@@ -9,7 +9,9 @@ import { labellingDir } from '../labelling/files.ts'
 import { lockLabelling } from '../labelling-lock.ts'
 
 import { requireData } from '../profiler.ts'
+import { hasWebhooks } from '../sink/webhook/store.ts'
 import type { StoreReader } from '../store/port.ts'
+import { openWebhookAdmin } from '../webhooks.ts'
 import { configOf, type DataOptions, reading, withData } from './context.ts'
 import { print, printJson } from './output.ts'
 import { quarantined } from './quarantine.ts'
@@ -54,9 +56,21 @@ async function erase(dir: string, userId: UserId): Promise<string> {
   try {
     eraseFromLabelling(labellingDir(dir), (user) => user === userId)
     const { by } = await submit({ dir, config: configOf(), role: 'erase' }, { kind: 'erase', userId })
+    await forgetWebhooks(dir, userId)
     return by
   } finally {
     lock?.release()
+  }
+}
+
+/** What waits to be sent, or was given up: a running `serve` hears of the erasure by itself, but none may be running. */
+async function forgetWebhooks(dir: string, userId: UserId): Promise<void> {
+  if (!hasWebhooks(dir)) return
+  const { admin, close } = openWebhookAdmin({ dir, config: configOf(), changes: () => 0 })
+  try {
+    admin.forget(userId)
+  } finally {
+    await close()
   }
 }
 

@@ -23,6 +23,7 @@ import { addSinks } from './sinks.ts'
 import { addTokens } from './tokens.ts'
 import { addTopics } from './topics.ts'
 import { addVerify } from './verify.ts'
+import { addWebhooks } from './webhooks.ts'
 
 const commands = [
   addDemo,
@@ -42,6 +43,7 @@ const commands = [
   addQuarantine,
   addSinks,
   addTokens,
+  addWebhooks,
   addTopics,
   addDoctor,
   addConfig,

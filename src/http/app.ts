@@ -19,6 +19,7 @@ import { type Problem, ProblemError, sendProblem } from './problem.ts'
 import { quarantineRoutes } from './quarantine.ts'
 import { type SecurityOptions, secure } from './security.ts'
 import { userRoutes } from './users.ts'
+import { type WebhookPort, webhookRoutes } from './webhooks.ts'
 
 /** What the API needs: lookups that read, an append that is durable once it resolves, and how things stand. */
 export type AppPorts = ReadPorts &
@@ -31,6 +32,8 @@ export type AppPorts = ReadPorts &
     truth(): Truth
     /** Why the service is not ready; undefined when it is. */
     notReady(): string | undefined
+    /** Subscriptions; absent where a process does not administer them. */
+    readonly webhooks?: WebhookPort
   }
 
 export type AppOptions = {
@@ -98,6 +101,7 @@ export function createApp({
   app.register(eventRoutes, { ports })
   app.register(healthRoutes, { ports })
   app.register(metricsRoutes, { ports })
+  if (ports.webhooks !== undefined) app.register(webhookRoutes, { webhooks: ports.webhooks })
   return app
 }
 

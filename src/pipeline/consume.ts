@@ -63,8 +63,7 @@ export class Consumer {
     const { store, engine, sinks, deadLetters } = options
     this.#relay = new Relay(store, { sinks, deadLetters })
     engine.shadow = shadowOf(store)
-    if (this.#cursors().some(({ name }) => store.sinkCursor(name) === undefined))
-      store.transact((tx) => this.#saveCursors(tx)) // an erasure must know who is to be told
+    this.#tellErasures()
   }
 
   /** Offset of the next record of the log to consume. */
@@ -149,6 +148,7 @@ export class Consumer {
   /** One commit may be on its way to disk while the next batch is applied; sinks get what is on disk. */
   async #consume(batch: RecordBatch): Promise<void> {
     const { store, engine, onBatch } = this.#options
+    this.#tellErasures()
     const counts = processBatch({ store, engine }, batch)
     const before = this.#flush
     this.#flush = this.#onDisk(batch)
@@ -187,10 +187,21 @@ export class Consumer {
     await Promise.race([this.#relay.settled(), aborted])
   }
 
+  /** An erasure must know who is to be told: a sink that takes any from now on has its cursor before the next record. */
+  #tellErasures(): void {
+    const { store, sinks } = this.#options
+    const idle = sinks.filter((sink) => sink.idle)
+    if (
+      this.#cursors().some(({ name }) => store.sinkCursor(name) === undefined) ||
+      idle.some(({ name }) => store.sinkCursor(name) !== undefined)
+    )
+      store.transact((tx) => this.#saveCursors(tx))
+  }
+
   #cursors(): NamedSinkCursor[] {
     const { sinks, deadLetters } = this.#options
     const cursors: NamedSinkCursor[] = sinks
-      .filter(({ takesErasures }) => takesErasures)
+      .filter(({ takesErasures, idle }) => takesErasures && !idle)
       .map(({ name, next }) => ({ name, next, erasures: true }))
     if (deadLetters !== undefined)
       cursors.push({ name: deadLetters.name, next: deadLetters.next, feed: 'quarantine' })
@@ -198,7 +209,9 @@ export class Consumer {
   }
 
   #saveCursors(tx: StoreWriter): void {
-    for (const { name, next } of this.#options.sinks) tx.setSinkCursor(name, { next })
+    for (const { name, next, idle } of this.#options.sinks)
+      if (idle) tx.dropSinkCursor(name)
+      else tx.setSinkCursor(name, { next })
     for (const { name, ...cursor } of this.#cursors()) tx.setSinkCursor(name, cursor)
     this.#cursorsSaved = performance.now()
   }

@@ -23,8 +23,11 @@ type Taker<Row> = {
   close(): Promise<void>
 }
 
-/** `takesErasures`: it is told of erased users too; others get change rows alone. */
-export type Sink = Taker<OutboxRow> & { readonly takesErasures?: boolean }
+/**
+ * `takesErasures`: it is told of erased users too; others get change rows alone. `idle`: nobody wants what it takes now, so
+ * it keeps no cursor, and nothing is kept for it.
+ */
+export type Sink = Taker<OutboxRow> & { readonly takesErasures?: boolean; readonly idle?: boolean }
 
 /** Takes records that could not be applied, by the id they have in quarantine. */
 export type DeadLetterSink = Taker<QuarantinedRecord>

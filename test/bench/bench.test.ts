@@ -7,6 +7,7 @@ import { promisify } from 'node:util'
 import { ingestBench } from '../../scripts/bench/ingest.ts'
 import { kafkaBench } from '../../scripts/bench/kafka.ts'
 import { walkBench } from '../../scripts/bench/walk.ts'
+import { webhookBench } from '../../scripts/bench/webhook.ts'
 import { skipKafka } from '../support/kafka.ts'
 
 const run = promisify(execFile)
@@ -54,6 +55,12 @@ describe('benchmarks', () => {
     ])
       assert.ok((result[field] as number) > 0, field)
     assert.match(result.result_hash as string, /^[0-9a-f]+$/)
+  })
+
+  it('webhook measures the time from an event to its signed webhook, of every change', async () => {
+    const result = await webhookBench(silent)
+    assert.equal(result.changes_received, result.changes)
+    assert.ok((result.p50_ms as number) > 0 && (result.p95_ms as number) >= (result.p50_ms as number))
   })
 
   it('prints one JSON document with --json, and refuses what it does not know', async () => {

@@ -37,9 +37,10 @@ function roomOf(path: string): string {
 const allowed: Record<string, readonly string[]> = {
   core: [],
   errors: [],
-  config: ['core', 'errors', 'config-kafka', 'config-labelling'],
+  config: ['core', 'errors', 'config-kafka', 'config-labelling', 'config-webhook'],
   'config-kafka': [],
   'config-labelling': [],
+  'config-webhook': [],
   'value-codec': ['codec', 'config', 'errors', 'kafka'],
   codec: ['core', 'errors'],
   lmdb: ['errors'],
@@ -47,7 +48,7 @@ const allowed: Record<string, readonly string[]> = {
   pipeline: ['core', 'codec', 'errors'],
   store: ['core', 'errors', 'lmdb'],
   source: ['core', 'codec', 'errors', 'lmdb', 'kafka'],
-  sink: ['core', 'codec', 'errors', 'kafka'],
+  sink: ['core', 'codec', 'errors', 'kafka', 'lmdb'],
   kafka: ['errors'],
   lookup: ['core', 'errors'],
   labelling: ['core', 'codec', 'errors'],
@@ -84,7 +85,20 @@ const allowed: Record<string, readonly string[]> = {
   'labelling-lock': ['errors', 'labelling', 'store'],
   controls: ['config', 'core', 'errors', 'http', 'labelling', 'labelling-lock', 'requeue', 'source', 'store'],
   'serve-reads': ['config', 'http', 'lookup', 'store'],
-  'ingest-worker': ['config', 'core', 'errors', 'kafka', 'profiler', 'profiler-kafka', 'sink', 'store'],
+  webhooks: ['config', 'sink'],
+  'webhook-thread': ['config', 'core', 'errors', 'sink', 'webhooks'],
+  'webhook-client': ['codec', 'config', 'core', 'errors', 'sink', 'webhook-thread', 'webhooks'],
+  'ingest-worker': [
+    'config',
+    'core',
+    'errors',
+    'kafka',
+    'profiler',
+    'profiler-kafka',
+    'sink',
+    'store',
+    'webhook-client',
+  ],
   server: [
     'config',
     'controls',
@@ -98,6 +112,7 @@ const allowed: Record<string, readonly string[]> = {
     'ingest-worker',
     'serve-reads',
     'source',
+    'webhooks',
   ],
   cli: [
     'config',
@@ -120,6 +135,7 @@ const allowed: Record<string, readonly string[]> = {
     'sink',
     'source',
     'store',
+    'webhooks',
   ],
 }
 const ports = new Set(['src/source/port.ts', 'src/store/port.ts', 'src/sink/port.ts'])

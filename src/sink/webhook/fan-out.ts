@@ -1,0 +1,110 @@
+// Change rows → deliveries owed to each subscription, in one transaction with the cursor; erased users' are taken out.
+import type { ChangeEvent } from '../../codec/change-event.ts'
+import { partsOf } from '../../codec/webhook-body.ts'
+import { type Disabled, matches, type Subscription } from '../../codec/webhook-subscription.ts'
+import type { ChangeRow } from '../../store/port.ts'
+import type { OutboxRow } from '../port.ts'
+import type { WebhookLimits } from './limits.ts'
+import { type Delivery, deliveryKey, type LetterReason, subscriptionOf, type WebhookStore } from './store.ts'
+
+export type FannedOut = {
+  readonly added: ReadonlyMap<string, Delivery>
+  /** Keys that no longer wait: their user was erased. */
+  readonly removed: readonly string[]
+}
+
+type Place = { readonly store: WebhookStore; readonly limits: WebhookLimits; readonly now: number }
+
+/**
+ * Takes rows in order, within a transaction; rows taken before a crash are passed over. A full queue sends a delivery to
+ * dead letters; full dead letters switch the subscription off, so that nothing is dropped without being told.
+ */
+export function fanOut(rows: readonly OutboxRow[], place: Place): FannedOut {
+  const { store } = place
+  const next = store.next ?? 0
+  const subscriptions = new Map(store.subscriptions().map((each) => [each.id, each]))
+  const added = new Map<string, Delivery>()
+  const removed: string[] = []
+  for (const row of rows) {
+    if (row.number < next) continue
+    if ('json' in row) takeChange(row, { ...place, subscriptions, added })
+    else
+      for (const key of store.removeUser(row.userId)) {
+        removed.push(key)
+        added.delete(key)
+      }
+  }
+  const end = rows.at(-1)
+  if (end !== undefined) store.next = Math.max(next, end.number + 1)
+  return { added, removed }
+}
+
+function takeChange(
+  row: ChangeRow,
+  {
+    subscriptions,
+    added,
+    ...place
+  }: Place & { subscriptions: Map<string, Subscription>; added: Map<string, Delivery> },
+): void {
+  const { store, limits, now } = place
+  const change = JSON.parse(row.json) as ChangeEvent
+  for (const { id, active, disabled, from, filter, format } of subscriptions.values()) {
+    if (row.number < from || !matches(change, filter)) continue
+    if (!active) {
+      if (disabled?.reason === 'dead_letters_full') store.count(id, { skipped: 1 })
+      continue
+    }
+    for (const part of partsOf(change, format, filter)) {
+      const { user_id, event_id } = change
+      const delivery: Delivery = {
+        number: row.number,
+        part,
+        user_id,
+        event_id,
+        json: row.json,
+        queued_at: now,
+        attempts: 0,
+        due_at: now,
+      }
+      const key = deliveryKey(id, delivery)
+      if (store.counts(id).queued < limits.queueMax) {
+        store.addDelivery(key, delivery)
+        added.set(key, delivery)
+      } else if (!bury(key, delivery, { ...place, reason: 'queue_full' })) {
+        store.count(id, { skipped: 1 })
+        subscriptions.set(id, store.subscription(id)!)
+        break
+      }
+    }
+  }
+}
+
+/**
+ * Makes a delivery a dead letter, within a transaction; where there is no room, false, and its subscription is switched
+ * off.
+ */
+export function bury(
+  key: string,
+  delivery: Delivery,
+  { store, limits, now, reason }: Place & { reason: LetterReason },
+): boolean {
+  const id = subscriptionOf(key)
+  if (store.counts(id).dead_letters < limits.deadLettersMax) {
+    store.addLetter(key, { ...delivery, reason, died_at: now })
+    return true
+  }
+  disable(id, { store, now, reason: 'dead_letters_full' })
+  return false
+}
+
+/** Switches a subscription off, within a transaction; what waits stays until it is switched on, or expires. */
+export function disable(
+  id: string,
+  { store, now, reason }: { store: WebhookStore; now: number; reason: Disabled['reason'] },
+): void {
+  const subscription = store.subscription(id)
+  if (subscription === undefined || !subscription.active) return
+  const disabled = { reason, at: new Date(now).toISOString() }
+  store.putSubscription({ ...subscription, active: false, disabled })
+}

@@ -1,0 +1,71 @@
+// What follows from an attempt: a pure function of its outcome, the delivery, the limits and the time.
+import { rngFor } from '../../core/rng.ts'
+import { retryAfterMsMax, type WebhookLimits } from './limits.ts'
+import type { Outcome } from './send.ts'
+import type { Delivery } from './store.ts'
+
+export type Verdict =
+  | { readonly kind: 'delivered' }
+  /** `pause`: the receiver asked that nothing comes before then. */
+  | { readonly kind: 'retry'; readonly dueAt: number; readonly error: string; readonly pause: boolean }
+  /** It waited too long. */
+  | { readonly kind: 'expired'; readonly error: string }
+  /** The receiver wants no more (410): the subscription is switched off, the delivery stays. */
+  | { readonly kind: 'gone'; readonly dueAt: number; readonly error: string }
+
+const jitterSteps = 2 ** 20
+
+export function verdictOf(
+  outcome: Outcome,
+  {
+    key,
+    delivery,
+    limits,
+    seed,
+    now,
+  }: {
+    key: string
+    delivery: Delivery
+    limits: WebhookLimits
+    seed: number
+    now: number
+  },
+): Verdict {
+  if (outcome.kind === 'answered' && outcome.status >= 200 && outcome.status < 300)
+    return { kind: 'delivered' }
+  const error = outcome.kind === 'failed' ? outcome.error : `status ${outcome.status}`
+  const backOff = now + backOffMs({ key, attempt: delivery.attempts, limits, seed })
+  if (outcome.kind === 'answered' && outcome.status === 410) return { kind: 'gone', dueAt: backOff, error }
+  if (now - delivery.queued_at >= limits.expireMs) return { kind: 'expired', error }
+  const asked = outcome.kind === 'answered' ? askedFor(outcome, now) : undefined
+  return { kind: 'retry', dueAt: asked ?? backOff, error, pause: asked !== undefined }
+}
+
+/** Exponential back-off with full jitter: even in [0, base · 2^attempt), up to a longest. */
+export function backOffMs({
+  key,
+  attempt,
+  limits: { retryBaseMs, retryMaxMs },
+  seed,
+}: {
+  key: string
+  attempt: number
+  limits: Pick<WebhookLimits, 'retryBaseMs' | 'retryMaxMs'>
+  seed: number
+}): number {
+  const longest = Math.min(retryMaxMs, retryBaseMs * 2 ** Math.min(attempt, 40))
+  const jitter = rngFor({ seed, text: key, position: attempt }).below(jitterSteps) / jitterSteps
+  return Math.floor(longest * jitter)
+}
+
+/** Until when 429 or 503 asks to be left alone (Retry-After: seconds, or a date), within bounds. */
+function askedFor(
+  { status, retryAfter }: { status: number; retryAfter: string | undefined },
+  now: number,
+): number | undefined {
+  if ((status !== 429 && status !== 503) || retryAfter === undefined) return undefined
+  const text = retryAfter.trim()
+  const until = /^\d{1,12}$/.test(text) ? now + Number(text) * 1000 : Date.parse(text)
+  if (Number.isNaN(until)) return undefined
+  return Math.min(Math.max(until, now), now + retryAfterMsMax)
+}

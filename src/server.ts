@@ -42,7 +42,7 @@ export type ServerOptions = WorkerInput & { readonly logger?: FastifyBaseLogger 
 export async function startServer({ logger, ...input }: ServerOptions): Promise<Server> {
   const { dir, config } = input
   const openRtb = mappingOf(config.openrtbMapping)
-  const security = securityOf({ dir, config }, logger)
+  const security = securityOf({ dir, config })
   const ingest = await startIngest(input, logger)
   const store = await openReaderWhenMade({ dir, config }, ingest)
   const log = openLog({ dir, config })
@@ -93,6 +93,8 @@ export async function startServer({ logger, ...input }: ServerOptions): Promise<
   }
   try {
     const address = await app.listen({ host: config.host, port: config.port })
+    if (!security.required())
+      logger?.warn('anybody on this machine may use the API: there are no tokens, or KINDRED_AUTH is off')
     return { address, failed: ingest.failed, [Symbol.asyncDispose]: stop }
   } catch (error) {
     await stop()
@@ -103,7 +105,7 @@ export async function startServer({ logger, ...input }: ServerOptions): Promise<
 }
 
 /** Tokens as the configuration asks for them. Throws UsageError, FatalError. */
-function securityOf({ dir, config }: Place, logger: FastifyBaseLogger | undefined): SecurityOptions {
+function securityOf({ dir, config }: Place): SecurityOptions {
   const { auth, host, rateLimit } = config
   const tokens = new TokenSet(dir, () => performance.now())
   const loopback = host === 'localhost' || host === '::1' || /^127\.\d+\.\d+\.\d+$/.test(host)
@@ -117,10 +119,6 @@ function securityOf({ dir, config }: Place, logger: FastifyBaseLogger | undefine
       `there is no token for the API in ${dir}: make one with \`kindred tokens add NAME --scopes lookup,ingest --data ${dir}\`${loopback ? '' : ', or listen on loopback'}`,
     )
   const required = () => always || (auth === 'auto' && tokens.size > 0)
-  if (!required())
-    logger?.warn(
-      `anybody on this machine may use the API: ${auth === 'off' ? 'KINDRED_AUTH is off' : 'there are no tokens'}`,
-    )
   return {
     required,
     find: (token) => tokens.find(token),

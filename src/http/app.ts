@@ -76,7 +76,7 @@ export function createApp({
     },
   })
   if (security !== undefined) secure(app, security)
-  app.removeContentTypeParser('text/plain')
+  takeJsonAlone(app)
   app.setErrorHandler((error: Error & { statusCode?: number }, request, reply) => {
     const problem = problemOf(error, request.id)
     if (problem.status === 503)
@@ -103,6 +103,15 @@ export function createApp({
   app.register(metricsRoutes, { ports })
   if (ports.webhooks !== undefined) app.register(webhookRoutes, { webhooks: ports.webhooks })
   return app
+}
+
+/** JSON and nothing else is taken; no body at all is none, whatever its type says: many clients send it with a DELETE. */
+function takeJsonAlone(app: FastifyInstance): void {
+  const parse = app.getDefaultJsonParser('error', 'error')
+  app.removeAllContentTypeParsers()
+  app.addContentTypeParser('application/json', { parseAs: 'string' }, (request, body, done) =>
+    body === '' ? done(null, undefined) : parse(request, body as string, done),
+  )
 }
 
 /** What an error is to a client: its own fault, ours for now, or ours. */

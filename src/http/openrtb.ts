@@ -16,8 +16,9 @@ type Options = { readonly ports: AppPorts; readonly mapping: OpenRtbMapping }
 
 export const openRtbRoutes: FastifyPluginAsync<Options> = async (app, { ports, mapping }) => {
   const arrivals = new WeakMap<FastifyRequest, number>()
-  app.addHook('onRequest', async (request) => {
+  app.addHook('onRequest', (request, _reply, done) => {
     arrivals.set(request, performance.now())
+    done()
   })
   /** How long ago the request's headers arrived, ms. */
   const elapsed = (request: FastifyRequest) => performance.now() - arrivals.get(request)!

@@ -27,7 +27,7 @@ export function route<O extends Operation>(
     method,
     url,
     ...options,
-    handler: async (request, reply) => handler(inputOf(operation, request, reply)),
+    handler: (request, reply) => handler(inputOf(operation, request, reply)),
   })
 }
 

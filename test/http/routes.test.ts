@@ -332,6 +332,8 @@ describe('control', () => {
       assert.equal(received_at, '2026-01-01T00:00:00.000Z')
       problemOf(await ask(api, { path: '/v1/users/{id}/personas' }, { id }), 404)
       assert.equal((await ask(api, route, { id })).json().known, false)
+      const headers = { 'content-type': 'application/json' }
+      assert.equal((await ask(api, route, { id, headers })).statusCode, 200, 'typed, and without a body')
       problemOf(await ask(api, route, { id: 'x'.repeat(300) }), 400)
     }))
 

@@ -144,6 +144,18 @@ describe('the API of a running service', () => {
     assert.ok(expected.length > 40)
   })
 
+  it('beside a standby: that one answers, says that its ingest is down, and hands erasures to the writer', async () => {
+    const standby = await serve(data, { args: ['--standby'] })
+    const user = await inferred()
+    const { body, headers } = await standby.get(`${at(user)}/openrtb`)
+    assert.deepEqual([body.status, headers.get('x-kindred-stale')], ['inferred', 'down'])
+    assert.match(headers.get('age') ?? '', /^\d+$/)
+    const erased = await fetch(`${standby.url}${at(user)}`, { method: 'DELETE' })
+    assert.deepEqual([erased.status, ((await erased.json()) as Body).known], [200, true])
+    for (const each of [server, standby]) assert.equal((await each.lookUp(user)).status, 404)
+    assert.equal((await standby.stop()).code, 0)
+  })
+
   it('erases with a receipt: 404 at once, nothing in the feed, the state as sound as before', async () => {
     mkdirSync(join(data, 'labelling'), { recursive: true })
     const changed = (await server.get('/v1/changes?limit=1000')).body.changes as ChangeEvent[]

@@ -27,7 +27,10 @@ export async function rawClient(app: FastifyInstance): Promise<RawClient> {
       new Promise((resolve, reject) => {
         const { bytes, type = 'application/json' } =
           typeof body === 'string' ? { bytes: body } : (body ?? { bytes: undefined })
-        const headers = bytes === undefined ? given : { 'content-type': type, ...given }
+        // said for every method: Node leaves it out for those that usually have no body
+        const length = bytes === undefined ? 0 : Buffer.byteLength(bytes)
+        const headers =
+          bytes === undefined ? given : { 'content-type': type, 'content-length': String(length), ...given }
         const sent = request(
           { host: address.hostname, port: address.port, method, path, agent, headers },
           (response) => {

@@ -112,8 +112,13 @@ describe('/v1/webhooks', () => {
         problemOf(await call('POST', '', { url: 'ftp://crm.example/' }), 422),
         /neither https nor http/,
       )
+      for (const id of ['', '%00', 'x'.repeat(3000), 'wh_a%2F0', '%E5%AE%B6', '..%2F..', 'wh_'])
+        problemOf(await call('GET', `/${id}/dead-letters`), 404)
       for (const [method, path, body] of [
         ['GET', '/wh_none'],
+        ['GET', '/'],
+        ['DELETE', '/'],
+        ['POST', '//test'],
         ['PATCH', '/wh_none', {}],
         ['DELETE', '/wh_none'],
         ['POST', '/wh_none/rotate', {}],

@@ -30,6 +30,7 @@ type NamedTable = Database<Buffer, string>
 type Tables = Readonly<Record<'subscriptions' | 'queue' | 'letters' | 'counts' | 'meta', NamedTable>>
 
 const directory = 'webhooks'
+const idForm = /^wh_[a-z0-9]{1,64}$/
 /** Sort before every key, and behind every key of a subscription. */
 const first = ' '
 const last = '\uffff'
@@ -127,7 +128,9 @@ export class WebhookStore {
     )
   }
 
+  /** Of any text, also one that cannot be a key. */
   subscription(id: string): Subscription | undefined {
+    if (!idForm.test(id)) return undefined
     const bytes = this.#tables.subscriptions.get(id)
     return bytes === undefined ? undefined : decode(bytes)
   }

@@ -54,7 +54,7 @@ export class ChangeIndex {
       const number = this.#first + at
       cursor = number + 1
       const [row] = this.#store.changes(number, 1)
-      if (row?.number === number && row.userIndex === user) changes.push(row.json) // else trimmed or erased since
+      if (row?.number === number) changes.push(row.json) // else trimmed or erased since
     }
   }
 

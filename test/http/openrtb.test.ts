@@ -155,6 +155,11 @@ describe('openrtb', () => {
       const both = { query: '?deadline_ms=60000', headers: { 'x-deadline-ms': '0' } }
       assert.deepEqual((await get(api, id, both)).json(), late(id))
       assert.equal((await get(api, id, { query: '?deadline_ms=60000' })).json().status, 'inferred')
+      const { lookUp } = api.ports
+      api.ports.lookUp = () => assert.fail('nothing is read for who has gone')
+      await get(api, id, { query: '?deadline_ms=0' })
+      await post(api, [id], { query: '?deadline_ms=0' })
+      api.ports.lookUp = lookUp
       slow(api, 40)
       assert.deepEqual((await get(api, id, { query: '?deadline_ms=20' })).json(), late(id))
       assert.equal((await get(api, id)).json().status, 'inferred', 'without a deadline it is waited for')

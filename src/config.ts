@@ -85,9 +85,22 @@ export const settings = {
     .describe('seconds that an export or verify may read one snapshot'),
   host: z.string().default('127.0.0.1').describe('address that `serve` listens on'),
   port: whole(0, 65_535).default(7400).describe('port that `serve` listens on; 0 picks a free one'),
+  auth: z
+    .enum(['auto', 'on', 'off'])
+    .default('auto')
+    .describe(
+      'ask for bearer tokens: always but on loopback as long as there are none; always; never (loopback only)',
+    ),
+  rateLimit: whole(0, 1_000_000)
+    .default(0)
+    .describe('requests a second that one token may make; 0: as many as come'),
   bodyBytesMax: whole(1024, 1 << 30)
     .default(16 * 1024 * 1024)
     .describe('bytes of one request to POST /v1/events'),
+  openrtbMapping: z
+    .string()
+    .default('')
+    .describe('JSON file: segments of OpenRTB taxonomies by persona; without, personas by their names'),
   journalRetention: whole(1, 1_000_000_000)
     .default(1_000_000)
     .describe('ranges of the commit journal kept: which records were applied in which order'),

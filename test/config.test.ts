@@ -10,7 +10,7 @@ const texts = new Set(
   `host kafkaBrokers kafkaTopics kafkaGroup kafkaMapping kafkaSchemaFile kafkaRegistry kafkaRegistryUser
   kafkaRegistryPassword kafkaChangesTopic kafkaPersonasTopic kafkaDeadLetterSuffix kafkaTlsCa kafkaTlsCert kafkaTlsKey
   kafkaUser kafkaPassword kafkaOauthUrl kafkaOauthClient kafkaOauthSecret kafkaOauthScope
-  openaiApiKey labelModel`.split(/\s+/),
+  openaiApiKey labelModel openrtbMapping`.split(/\s+/),
 )
 
 describe('the configuration', () => {

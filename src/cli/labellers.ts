@@ -1,13 +1,13 @@
 // Labellers as commands open them: settings and flags, the lock of the labelling directory, the API's client and prices.
 import type { Config } from '../config.ts'
 import type { PersonaDefinition } from '../core/prototype.ts'
-import { LockedError, UsageError } from '../errors.ts'
+import { UsageError } from '../errors.ts'
 import { eraseFromLabelling } from '../labelling/erase-labelling.ts'
 import { labellingDir } from '../labelling/files.ts'
 import type { Spent } from '../labelling/paid-calls.ts'
 import type { Labeller } from '../labelling/port.ts'
+import { lockLabelling } from '../labelling-lock.ts'
 import { requireData } from '../profiler.ts'
-import { holderOf, tryWriterLock, type WriterLock } from '../store/lock.ts'
 import type { StoreReader } from '../store/port.ts'
 import { reading } from './context.ts'
 
@@ -146,17 +146,6 @@ export async function openPaidCalls(opening: PaidOpening) {
     lock.release()
     throw error
   }
-}
-
-/** One process at a time pays, keeps answers and erases them. Throws LockedError. */
-export function lockLabelling(dataDir: string, role: string): WriterLock {
-  const dir = labellingDir(dataDir)
-  const lock = tryWriterLock(dir, role)
-  if (lock === undefined)
-    throw new LockedError(
-      `${dir} is in use by ${holderOf(dir)}: wait for it, or stop it (nothing paid is lost)`,
-    )
-  return lock
 }
 
 /** The titles of all products that have one. */

@@ -20,6 +20,7 @@ import { addQuarantine } from './quarantine.ts'
 import { addReplay } from './replay.ts'
 import { addServe } from './serve.ts'
 import { addSinks } from './sinks.ts'
+import { addTokens } from './tokens.ts'
 import { addTopics } from './topics.ts'
 import { addVerify } from './verify.ts'
 import { addWebhooks } from './webhooks.ts'
@@ -41,6 +42,7 @@ const commands = [
   addMigrate,
   addQuarantine,
   addSinks,
+  addTokens,
   addWebhooks,
   addTopics,
   addDoctor,

@@ -1,11 +1,10 @@
 // quarantine list|replay: records that could not be applied, with their bytes and cause, and another try for them.
 import type { Command } from 'commander'
-import type { ValueCodec } from '../codec/kafka-value.ts'
-import type { Config } from '../config.ts'
+import type { ControlRecord } from '../core/event.ts'
 import { UsageError } from '../errors.ts'
-import { requireData } from '../profiler.ts'
+import { openReader, requireData } from '../profiler.ts'
+import { requeueOf } from '../requeue.ts'
 import type { QuarantinedRecord, StoreReader } from '../store/port.ts'
-import { registryOf, valueCodecOf } from '../value-codec.ts'
 import { configOf, type DataOptions, reading, withData } from './context.ts'
 import { print, printJson, printLines } from './output.ts'
 import { submit } from './submit.ts'
@@ -43,16 +42,8 @@ async function replayAction(ids: string[], options: DataOptions & { all: boolean
   if (unknown.length > 0) throw new UsageError(`not in quarantine: ${unknown.join(', ')}`)
   if (wanted.length > 0) {
     const config = configOf()
-    const schemas = await reading(options, (store) => lackingSchemas(store, wanted, valueCodecOf(config)))
-    const found = await askedOf(config, schemas)
-    await submit(
-      { dir: options.data, config, role: 'quarantine replay' },
-      {
-        kind: 'requeue',
-        quarantineIds: wanted,
-        ...(found.size === 0 ? {} : { schemas: Object.fromEntries(found) }),
-      },
-    )
+    const control = await requeueRecord(options, wanted)
+    await submit({ dir: options.data, config, role: 'quarantine replay' }, control)
   }
   const left = new Set(await reading(options, (store) => [...quarantined(store)].map(({ id }) => id)))
   const released = wanted.filter((id) => !left.has(id)).length
@@ -60,27 +51,15 @@ async function replayAction(ids: string[], options: DataOptions & { all: boolean
   else print(`${released} of ${wanted.length} are out of quarantine, ${left.size} stay\n`)
 }
 
-/** Writer schemas, by key with their id, that these records need and the store lacks. */
-function lackingSchemas(store: StoreReader, ids: readonly number[], values: ValueCodec): Map<string, number> {
-  const lacking = new Map<string, number>()
-  for (const id of ids) {
-    const record = store.quarantinedRecord(id)
-    const wanted = record?.envelope === undefined ? undefined : values.schemaKeyOf(record.bytes)
-    if (wanted !== undefined && store.schema(wanted.key) === undefined) lacking.set(wanted.key, wanted.id)
+/** The control record; the store is open for as long as the registry is asked. */
+async function requeueRecord({ data }: DataOptions, ids: readonly number[]): Promise<ControlRecord> {
+  const config = configOf()
+  const store = openReader({ dir: data, config })
+  try {
+    return await requeueOf(store, { ids, config })
+  } finally {
+    await store.close()
   }
-  return lacking
-}
-
-/** What the registry knows of them now: they go into the log with the records, which so replay alike anywhere. */
-async function askedOf(config: Config, lacking: ReadonlyMap<string, number>): Promise<Map<string, string>> {
-  const found = new Map<string, string>()
-  if (lacking.size === 0) return found
-  const registry = registryOf(config)!
-  for (const [key, id] of lacking) {
-    const schema = await registry.schemaById(id)
-    if (schema !== undefined) found.set(key, schema)
-  }
-  return found
 }
 
 /** All quarantined records, in pages. */

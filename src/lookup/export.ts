@@ -1,14 +1,14 @@
 // Exports: every user, product or edge of one snapshot, exact. NDJSON a line each, or the graph as GEXF.
 import { UndirectedGraph } from 'graphology'
-import gexf from 'graphology-gexf'
 import type { UserIndex } from '../core/ids.ts'
 import { publishedOne } from '../core/limits.ts'
-import { rhoOf } from '../core/vector.ts'
 import { UsageError } from '../errors.ts'
 import type { UserRow } from '../store/port.ts'
 import { heldOf, methodOf, totalOf } from './answer.ts'
 import { Decider } from './decider.ts'
+import { writeGexf, xmlText } from './gexf.ts'
 import { PersonaNames } from './names.ts'
+import { productAnswerOf } from './product.ts'
 import { activeVersionOf, labelsOf, type Snapshot } from './snapshot.ts'
 import { Walker } from './walk-anew.ts'
 
@@ -82,19 +82,7 @@ export function* exportProducts({ store, kappa, check }: Snapshot): Generator<ob
   const version = activeVersionOf(store)
   for (const product of store.products()) {
     check()
-    const { productId, title, category } = store.product(product)!
-    const vector = store.vector(version.version, product)
-    yield {
-      product_id: productId,
-      title: title ?? null,
-      category: category ?? null,
-      buyers: store.productDegree(product),
-      labelled_mass: (vector?.mass ?? 0) / 1000,
-      rho: rhoOf(vector?.mass ?? 0, kappa),
-      published: Object.fromEntries(
-        version.personas.map(({ name }, c) => [name, (vector?.published[c] ?? 0) / publishedOne]),
-      ),
-    }
+    yield productAnswerOf({ store, kappa }, { version, product })
   }
 }
 
@@ -140,25 +128,14 @@ export function exportGexf({ store, check }: Snapshot): string {
     const row = store.user(user)!
     const primary = names.of(row.version)[row.primary] ?? ''
     graph.addNode(`u${user}`, {
-      label: row.userId,
+      label: xmlText(row.userId),
       kind: 'user',
-      id: row.userId,
+      id: xmlText(row.userId),
       status: row.status,
-      primary,
+      primary: xmlText(primary),
     })
     for (const { product, weight } of walker.edges(user))
       graph.addEdge(`u${user}`, `p${product}`, { weight: weight / 1000 })
   }
   return writeGexf(graph)
-}
-
-/** A graph as GEXF text. */
-function writeGexf(graph: UndirectedGraph): string {
-  return gexf.write(graph, { version: '1.3' } as never)
-}
-
-/** Text as XML can hold it: what XML 1.0 has no form for is replaced. */
-function xmlText(text: string): string {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: those are the characters that are meant
-  return text.replaceAll(/[\u0000-\u0008\u000b\u000c\u000e-\u001f\ufffe\uffff]/g, '\ufffd')
 }

@@ -182,6 +182,8 @@ export type StoreReader = {
   journal(): Iterable<JournalEntry>
   /** Change rows from number `from`, ascending, `limit` at the most. */
   changes(from: number, limit: number): ChangeRow[]
+  /** Change rows below this number were dropped for their age: who reads from further back has missed some. */
+  changesBegin(): number
   /** Erasures still to be told of, from number `from` on and below `before`, ascending. */
   erasures(from: number, before: number): ErasureRow[]
   sinkCursor(name: string): SinkCursor | undefined

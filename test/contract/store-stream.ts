@@ -145,12 +145,17 @@ function changeCases(open: fx.OpenStore): void {
 
   holds('trims from the front and goes on numbering, even when nothing is left', (store) => {
     store.transact((tx) => add(tx, 0, 2000))
+    assert.equal(store.changesBegin(), 0)
+    fx.undone(store, (tx) => tx.trimChanges(1000))
     store.transact((tx) => tx.trimChanges(1990))
+    assert.equal(store.changesBegin(), 1990)
+    store.transact((tx) => tx.trimChanges(1980))
     assert.deepEqual(numbers(store, 0, 3), [1990, 1991, 1992])
     assert.deepEqual(numbers(store, 1995, 100), [1995, 1996, 1997, 1998, 1999])
     store.transact((tx) => tx.trimChanges(2000))
     assert.deepEqual(numbers(store, 0, 10), [])
     return (again) => {
+      assert.equal(again.changesBegin(), 2000)
       assert.deepEqual([numbers(again, 0, 10), numbers(again, 2000, 10)], [[], []])
       assert.deepEqual(
         fx.undone(again, (tx) => {

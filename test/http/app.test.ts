@@ -12,6 +12,22 @@ const bodyBytesMax = 64 * 1024
 const json = 'application/json'
 const ndjson = 'application/x-ndjson'
 
+const none = () => undefined
+/** What these tests do not ask for. */
+const nothing = {
+  explain: none,
+  explanationGraph: () => assert.fail('nothing to draw'),
+  product: none,
+  personaSet: async () => assert.fail('not counted'),
+  audience: async () => undefined,
+  userChanges: async () => undefined,
+  feed: () => ({ rows: [], cursor: 0, more: false, newest: 0 }),
+  quarantined: () => [],
+  erase: async () => assert.fail('not erased'),
+  requeue: async () => undefined,
+  behindMs: () => 0,
+} satisfies Partial<AppPorts>
+
 type Ports = { -readonly [name in keyof AppPorts]: AppPorts[name] } & { readonly taken: string[] }
 
 /** Ports of a service that is well and knows nobody; what is appended is kept in `taken`. */
@@ -25,6 +41,7 @@ function portsOf(): Ports {
       taken.push(...records.map((record) => Buffer.from(record).toString('utf8')))
       return { first, next: taken.length }
     },
+    ...nothing,
     backlog: () => ({ records: 0, full: false }),
     truth: () => ({ epoch: 0, quality: undefined }),
     notReady: () => undefined,

@@ -117,13 +117,13 @@ const unpaidFailures: readonly Case[] = [
     what: 'silence',
     script: () => ({ kind: 'hangs' }) as const,
     reason: 'timeout',
-    says: /within 150 ms a try/,
+    says: /within 600 ms a try/,
   },
   {
     what: 'a body that stalls',
     script: () => ({ kind: 'stalls', text: '{"choices"' }) as const,
     reason: 'timeout',
-    says: /within 150 ms a try/,
+    says: /within 600 ms a try/,
   },
 ].map((each) => ({ ...each, paid: false }))
 
@@ -179,7 +179,7 @@ describe('labelling by a language model', () => {
       withBench(async (bench) => {
         bench.api.answering = (request) =>
           isStruck(request) ? script(request) : { kind: 'answer', value: labelOf(request, {}) }
-        const run = () => labelAll(bench, { timeoutMs: 150 })
+        const run = () => labelAll(bench, { timeoutMs: reason === 'timeout' ? 600 : 10_000 })
         const first = await run()
         assert.equal(first.labelled.length, 2, 'the others are labelled')
         const { userId, reason: found, detail, paid: wasPaid } = first.failed[0]!

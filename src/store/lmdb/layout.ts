@@ -5,7 +5,7 @@ export const schemaVersion = 4
 /**
  * | table         | key                  | value                                                               |
  * |---------------|----------------------|---------------------------------------------------------------------|
- * | meta          | name                 | JSON: schema, settings, counters, pending import                    |
+ * | meta          | name                 | JSON: schema, settings, counters, pending import, changes begin     |
  * | user_ids      | user id, UTF-8       | user index, u32                                                     |
  * | users         | user index           | the answer row (rows.ts)                                            |
  * | product_ids   | product id, UTF-8    | product index, u32                                                  |

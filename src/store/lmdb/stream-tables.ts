@@ -18,6 +18,7 @@ type StreamMethods =
   | 'addJournal'
   | 'trimJournal'
   | 'changes'
+  | 'changesBegin'
   | 'addChange'
   | 'removeChangesOf'
   | 'trimChanges'
@@ -102,6 +103,10 @@ export function streamTables(
       return found
     },
 
+    changesBegin(): number {
+      return readMeta<number>(environment, 'changes_begin') ?? 0
+    },
+
     addChange(userIndex: UserIndex, json: string): void {
       const bytes = Buffer.allocUnsafe(4 + Buffer.byteLength(json))
       bytes.writeUInt32LE(userIndex, 0)
@@ -118,6 +123,8 @@ export function streamTables(
     trimChanges(before: number): void {
       const { outbox } = environment.tables
       for (const key of [...outbox.keys(0, before)]) outbox.remove(key)
+      if (before > (readMeta<number>(environment, 'changes_begin') ?? 0))
+        writeMeta(environment, 'changes_begin', before)
     },
 
     erasures(from: number, before: number): port.ErasureRow[] {

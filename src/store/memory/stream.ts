@@ -54,6 +54,7 @@ function journalPart(undo: UndoLog) {
 
 function changesPart({ undo, count }: MemoryState) {
   const rows = new Map<number, ChangeRow>()
+  let begin = 0
   function removeWhere(test: (row: ChangeRow) => boolean): void {
     for (const row of [...rows.values()]) if (test(row)) undo.set(rows, row.number, undefined)
   }
@@ -64,7 +65,15 @@ function changesPart({ undo, count }: MemoryState) {
       undo.set(rows, number, Object.freeze({ number, userIndex, json }))
     },
     removeChangesOf: (user) => removeWhere(({ userIndex }) => userIndex === user),
-    trimChanges: (before) => removeWhere(({ number }) => number < before),
+    changesBegin: () => begin,
+    trimChanges(before) {
+      removeWhere(({ number }) => number < before)
+      const was = begin
+      undo.add(() => {
+        begin = was
+      })
+      begin = Math.max(begin, before)
+    },
   } satisfies Partial<StoreWriter>
 }
 

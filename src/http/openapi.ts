@@ -1,0 +1,158 @@
+// The OpenAPI 3.1 document, generated from the route table and its schemas; and the routes that show it.
+import type { FastifyPluginAsync } from 'fastify'
+import { z } from 'zod'
+import { docsPage } from './docs.ts'
+import { type Answer, type Operation, operations } from './operations.ts'
+import { named, problem } from './schemas.ts'
+
+type Json = { readonly [name: string]: unknown }
+export type OpenApiDocument = {
+  readonly openapi: string
+  readonly info: Json
+  readonly tags: readonly { readonly name: string; readonly description: string }[]
+  readonly paths: Readonly<Record<string, Readonly<Record<string, Json>>>>
+  readonly components: { readonly schemas: Readonly<Record<string, Json>> }
+}
+
+const tags = {
+  users: 'One shopper, or a batch of them.',
+  'ad tech': 'What a bidder reads inside a bid.',
+  changes: 'What changed, as a feed.',
+  personas: 'The persona set, who holds what, and products.',
+  events: 'What shoppers do.',
+  upkeep: 'How the service is.',
+} as const satisfies Record<Operation['tag'], string>
+
+export function openApiDocument(): OpenApiDocument {
+  const paths: Record<string, Record<string, Json>> = {}
+  for (const operation of Object.values(operations) as Operation[]) {
+    const path = operation.path.replaceAll(/:(\w+)/g, '{$1}')
+    paths[path] = { ...paths[path], [operation.method.toLowerCase()]: operationOf(operation) }
+  }
+  return {
+    openapi: '3.1.1',
+    info: {
+      title: 'Kindred',
+      version: '1.0.0',
+      license: { name: 'Apache-2.0', identifier: 'Apache-2.0' },
+      description:
+        'Tells a shop who its shoppers are, while they shop. Errors are problem details (RFC 9457). Ids are opaque and percent-encoded in paths; `.` and `..`, which many clients take for steps of a path, go by the batch routes.',
+    },
+    tags: Object.entries(tags).map(([name, description]) => ({ name, description })),
+    paths,
+    components: { schemas: componentsOf() },
+  }
+}
+
+function componentsOf(): Record<string, Json> {
+  const { schemas } = z.toJSONSchema(named, { uri: reference })
+  return Object.fromEntries(Object.entries(schemas).map(([name, schema]) => [name, bare(schema)]))
+}
+
+function reference(name: string): string {
+  return `#/components/schemas/${name}`
+}
+
+/** A schema in place: those with a name are referred to. */
+function schemaOf(schema: z.ZodType): Json {
+  const id = named.get(schema)?.id
+  if (id !== undefined) return { $ref: reference(id) }
+  const { $defs, ...json } = bare(z.toJSONSchema(schema, { metadata: named })) as Json & { $defs?: Json }
+  const used = Object.keys($defs ?? {})
+  return JSON.parse(JSON.stringify(json), (key, value) =>
+    key === '$ref' && used.includes(String(value).slice('#/$defs/'.length))
+      ? reference(String(value).slice('#/$defs/'.length))
+      : value,
+  ) as Json
+}
+
+function bare({
+  $schema: _schema,
+  $id: _id,
+  id: _name,
+  '~standard': _standard,
+  ...rest
+}: object & Json): Json {
+  return rest
+}
+
+function operationOf(operation: Operation): Json {
+  const { id, tag, summary, description, params, query, headers, body, answers, problems } = operation
+  const parameters = [
+    ...parametersOf(params, 'path'),
+    ...parametersOf(query, 'query'),
+    ...parametersOf(headers, 'header'),
+  ]
+  return {
+    operationId: id,
+    tags: [tag],
+    summary,
+    ...(description === undefined ? {} : { description }),
+    ...(parameters.length === 0 ? {} : { parameters }),
+    ...(body === undefined
+      ? {}
+      : {
+          requestBody: {
+            required: true,
+            content: contentOf(body.types ?? ['application/json'], body.schema),
+          },
+        }),
+    responses: {
+      ...Object.fromEntries(Object.entries(answers).map(([code, answer]) => [code, responseOf(answer)])),
+      ...Object.fromEntries(Object.entries(problems).map(([code, says]) => [code, problemResponse(says)])),
+      default: problemResponse('an error: what happened and what to do'),
+    },
+  }
+}
+
+function parametersOf(object: z.ZodObject | undefined, place: 'path' | 'query' | 'header'): Json[] {
+  return Object.entries((object?.shape ?? {}) as Record<string, z.ZodType>).map(([name, schema]) => {
+    const { description, ...json } = schemaOf(schema)
+    return {
+      name,
+      in: place,
+      required: place === 'path',
+      ...(description === undefined ? {} : { description }),
+      schema: json,
+    }
+  })
+}
+
+function responseOf({ description, schema, types }: Answer): Json {
+  const media = types ?? (schema === undefined ? [] : ['application/json'])
+  return { description, ...(media.length === 0 ? {} : { content: contentOf(media, schema) }) }
+}
+
+/** JSON has the schema; other media are text. */
+function contentOf(types: readonly string[], schema: z.ZodType | undefined): Json {
+  const of = (type: string) =>
+    type === 'application/json'
+      ? schema === undefined
+        ? {}
+        : { schema: schemaOf(schema) }
+      : { schema: { type: 'string' } }
+  return Object.fromEntries(types.map((type) => [type, of(type)]))
+}
+
+function problemResponse(description: string): Json {
+  return { description, content: { 'application/problem+json': { schema: schemaOf(problem) } } }
+}
+
+export const openApiRoutes: FastifyPluginAsync = async (app) => {
+  const document = openApiDocument()
+  const json = JSON.stringify(document)
+  const page = docsPage(document)
+  app.get(operations.getOpenApi.path, (_request, reply) =>
+    reply.type('application/json; charset=utf-8').send(json),
+  )
+  app.get(operations.getDocs.path, (_request, reply) =>
+    reply
+      .type('text/html; charset=utf-8')
+      // the page is whole as it comes: nothing is run, and nothing is fetched
+      .header(
+        'content-security-policy',
+        "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'",
+      )
+      .send(page),
+  )
+}

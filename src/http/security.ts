@@ -1,0 +1,115 @@
+// Who may call what: a bearer token of the scope that the route needs, so many requests a second by token; before any handler
+// and any body. And headers that browsers should have.
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import { sendProblem } from './problem.ts'
+import type { Scope, StoredToken } from './tokens.ts'
+
+export type SecurityOptions = {
+  /** Whether tokens are asked for now. */
+  readonly required: () => boolean
+  readonly find: (token: string) => StoredToken | undefined
+  /** Requests a second by one token (or by everybody without tokens); 0: as many as come. */
+  readonly requestsPerSecond: number
+  readonly now: () => number
+}
+
+/** Routes that anybody may ask: whether the process lives, and what the API is. */
+const open = new Set(['/healthz', '/readyz', '/openapi.json', '/docs'])
+const ingestRoutes = new Set(['POST /v1/events'])
+const lookupPosts = new Set(['POST /v1/users/personas', 'POST /v1/users/openrtb'])
+/** Below these, reading needs admin as well. */
+const adminRoots = ['/v1/webhooks', '/v1/quarantine']
+
+/** The scope that a route needs; undefined for none. What is not named needs admin, so that a new route is never open. */
+export function scopeOf(method: string, url: string): Scope | undefined {
+  if (open.has(url)) return undefined
+  const reads = method === 'GET' || method === 'HEAD'
+  if (adminRoots.some((root) => url === root || url.startsWith(`${root}/`))) return 'admin'
+  if (ingestRoutes.has(`${method} ${url}`)) return 'ingest'
+  return reads || lookupPosts.has(`${method} ${url}`) ? 'lookup' : 'admin'
+}
+
+/** Checks every request of `app` before its body is read. */
+export function secure(
+  app: FastifyInstance,
+  { required, find, requestsPerSecond, now }: SecurityOptions,
+): void {
+  const rates = new Rates(requestsPerSecond, now)
+  app.addHook('onRequest', async (request, reply) => {
+    reply.header('x-content-type-options', 'nosniff')
+    const url = request.routeOptions.url
+    const scope = url === undefined ? 'admin' : scopeOf(request.method, url)
+    if (scope === undefined) return
+    const token = tokenOf(request, find)
+    if (token === undefined && required()) return refuse(reply)
+    if (
+      token !== undefined &&
+      url !== undefined &&
+      !token.scopes.includes(scope) &&
+      !token.scopes.includes('admin')
+    )
+      return forbid(reply, { token, scope })
+    const waitMs = rates.take(token?.id ?? '')
+    if (waitMs > 0) return slow(reply, waitMs)
+  })
+}
+
+function tokenOf(
+  { headers }: FastifyRequest,
+  find: (token: string) => StoredToken | undefined,
+): StoredToken | undefined {
+  const { authorization } = headers
+  if (authorization === undefined || !/^bearer /i.test(authorization)) return undefined
+  return find(authorization.slice('bearer '.length).trim())
+}
+
+function refuse(reply: FastifyReply) {
+  reply.header('www-authenticate', 'Bearer realm="kindred"')
+  return sendProblem(reply, {
+    status: 401,
+    title: 'no token',
+    detail: 'send `authorization: Bearer …` with a token of this service; `kindred tokens add` makes one',
+  })
+}
+
+function forbid(reply: FastifyReply, { token, scope }: { token: StoredToken; scope: Scope }) {
+  reply.header('www-authenticate', `Bearer realm="kindred", error="insufficient_scope", scope="${scope}"`)
+  return sendProblem(reply, {
+    status: 403,
+    title: 'scope lacking',
+    detail: `this needs a token of scope ${scope}; “${token.name}” has ${token.scopes.join(', ')}`,
+  })
+}
+
+function slow(reply: FastifyReply, waitMs: number) {
+  reply.header('retry-after', String(Math.max(1, Math.ceil(waitMs / 1000))))
+  return sendProblem(reply, {
+    status: 429,
+    title: 'too many requests',
+    detail: 'more requests a second than this token may make (KINDRED_RATE_LIMIT): wait as Retry-After says',
+  })
+}
+
+/** A bucket a token, filled at the rate and holding one second of it (generic cell rate algorithm: one number a token). */
+class Rates {
+  readonly #everyMs: number
+  readonly #now: () => number
+  /** When the bucket is full again. */
+  readonly #full = new Map<string, number>()
+
+  constructor(perSecond: number, now: () => number) {
+    this.#everyMs = perSecond === 0 ? 0 : 1000 / perSecond
+    this.#now = now
+  }
+
+  /** Takes one; how long to wait if there is none, ms. */
+  take(key: string): number {
+    if (this.#everyMs === 0) return 0
+    const now = this.#now()
+    const full = Math.max(this.#full.get(key) ?? 0, now) + this.#everyMs
+    const waitMs = full - now - Math.max(1000, this.#everyMs)
+    if (waitMs > 1e-6) return waitMs
+    this.#full.set(key, full)
+    return 0
+  }
+}

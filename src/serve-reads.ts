@@ -1,0 +1,51 @@
+// What the API reads: the lookups over one reader of the state, on the thread that answers requests.
+import type { Config } from './config.ts'
+import type { ReadPorts } from './http/ports.ts'
+import { lookUp, type PersonasAnswer } from './lookup/answer.ts'
+import { audiencePage, personaSetOf } from './lookup/audience.ts'
+import { CensusTaker } from './lookup/census.ts'
+import { readFeed } from './lookup/change-feed.ts'
+import { explain } from './lookup/explain.ts'
+import { explanationGraph } from './lookup/explanation-graph.ts'
+import { PersonaNames } from './lookup/names.ts'
+import { lookUpProduct } from './lookup/product.ts'
+import { snapshotOf } from './lookup/snapshot.ts'
+import { ChangeIndex } from './lookup/user-changes.ts'
+import type { StoreReader } from './store/port.ts'
+
+export type Reads = Omit<ReadPorts, 'behindMs'> & {
+  lookUp(userId: string): PersonasAnswer | undefined
+  close(): Promise<void>
+}
+export type ReadsOptions = {
+  readonly config: Config
+  /** Users that nobody is told of: their erasure is on its way. */
+  hidden(userId: string): boolean
+  /** ms of the clock. */
+  now(): number
+}
+
+export function createReads(store: StoreReader, { config, hidden, now }: ReadsOptions): Reads {
+  const names = new PersonaNames(store)
+  const census = new CensusTaker(store, { names, now })
+  const changes = new ChangeIndex(store)
+  return {
+    lookUp: (userId) => (hidden(userId) ? undefined : lookUp(store, names, userId)),
+    explain: (userId) => (hidden(userId) ? undefined : explain(snapshotOf(store, config), { userId })),
+    explanationGraph: (explanation) => explanationGraph(store, explanation),
+    product: (productId) => lookUpProduct({ store, kappa: config.kappa }, productId),
+    personaSet: async () => personaSetOf(await census.take()),
+    async audience(persona, page) {
+      const taken = await census.take()
+      const found = audiencePage({ store, names, census: taken }, { persona, ...page })
+      return found && { ...found, users: found.users.filter(({ user_id }) => !hidden(user_id)) }
+    },
+    async userChanges(userId, page) {
+      const user = hidden(userId) ? undefined : store.userIndexOf(userId)
+      return user === undefined ? undefined : changes.of(user, page)
+    },
+    feed: (page) => readFeed(store, page),
+    quarantined: (from, limit) => store.quarantinedRecords(from, limit),
+    close: () => census.close(),
+  }
+}

@@ -1,0 +1,65 @@
+// The OpenAPI document: valid by the specification's own schema, the committed file, and true of the routes there are.
+import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
+import { describe, it } from 'node:test'
+import { Validator } from '@seriousme/openapi-schema-validator'
+import { openApiDocument } from '../../src/http/openapi.ts'
+import { operations } from '../../src/http/operations.ts'
+import { withApi } from '../support/api.ts'
+
+const document = openApiDocument()
+
+describe('openapi.json', () => {
+  it('is a document of OpenAPI 3.1', async () => {
+    const validator = new Validator()
+    const { valid, errors } = await validator.validate(JSON.parse(JSON.stringify(document)))
+    assert.ok(valid, JSON.stringify(errors))
+    assert.equal(validator.version, '3.1')
+    const broken = { ...document, paths: { '/x': { get: { responses: 5 } } } }
+    assert.ok(!(await new Validator().validate(broken)).valid, 'the validator can refuse')
+  })
+
+  it('is the committed file: run `npm run openapi` when it is not', () => {
+    const file = readFileSync(new URL('../../../schemas/openapi.json', import.meta.url), 'utf8')
+    assert.equal(file, `${JSON.stringify(document, undefined, 2)}\n`)
+  })
+
+  it('refers to nothing that is not there, and names no schema in vain', () => {
+    const used = new Set<string>()
+    JSON.parse(JSON.stringify(document), (key, value) => {
+      if (key === '$ref') used.add(String(value))
+      return value
+    })
+    const there = Object.keys(document.components.schemas).map((name) => `#/components/schemas/${name}`)
+    assert.deepEqual([...used].sort(), there.sort())
+  })
+
+  it('has every route that there is, and no other', async () => {
+    const routes: string[] = []
+    await withApi({ shop: { events: [], prototypes: [] } }, async ({ app }) => {
+      await app.ready()
+      for (const { method, path } of Object.values(operations))
+        assert.ok(app.hasRoute({ method, url: path }), `${method} ${path} is routed`)
+      const tree = app.printRoutes({ commonPrefix: false, includeHooks: false })
+      for (const [, methods = ''] of tree.matchAll(/\(([A-Z, ]+)\)/g))
+        routes.push(...methods.split(', ').filter((method) => method !== 'HEAD'))
+    })
+    assert.equal(routes.length, Object.keys(operations).length)
+  })
+
+  it('is served, and as a page that fetches and runs nothing', () =>
+    withApi({ shop: { events: [], prototypes: [] } }, async ({ app }) => {
+      const served = await app.inject('/openapi.json')
+      assert.deepEqual(served.json(), JSON.parse(JSON.stringify(document)))
+      const page = await app.inject('/docs')
+      assert.equal(page.statusCode, 200)
+      assert.match(String(page.headers['content-security-policy']), /default-src 'none'/)
+      assert.doesNotMatch(page.body, /<script|src=|https?:\/\//)
+      for (const { path, id, summary } of Object.values(operations)) {
+        assert.ok(page.body.includes(path.replaceAll(/:(\w+)/g, '{$1}')), path)
+        assert.ok(page.body.includes(`id="${id}"`) && page.body.includes(summary.split("'")[0]!), id)
+      }
+      for (const [, target] of page.body.matchAll(/href="#([^"]+)"/g))
+        assert.ok(page.body.includes(`id="${target}"`), `#${target} is on the page`)
+    }))
+})

@@ -243,9 +243,6 @@ export class Dispatcher {
       case 'delivered':
         receiver.lanes.remove(key)
         break
-      case 'expired': // it leaves its lane once it is a dead letter: there may be no room
-        receiver.lanes.retry(key, now + limits.retryMaxMs)
-        break
       case 'gone':
         receiver.lanes.retry(key, verdict.dueAt)
         receiver.subscription = { ...receiver.subscription, active: false }
@@ -274,10 +271,6 @@ export class Dispatcher {
     switch (verdict.kind) {
       case 'delivered':
         if (store.takeDelivery(key) !== undefined) store.count(id, { delivered: 1 })
-        return
-      case 'expired':
-        store.updateDelivery(key, { attempts, due_at: now, error: verdict.error })
-        this.#expire(key, now)
         return
       case 'gone':
         disable(id, { store, now, reason: 'gone' })

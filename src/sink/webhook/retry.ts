@@ -8,8 +8,6 @@ export type Verdict =
   | { readonly kind: 'delivered' }
   /** `pause`: the receiver asked that nothing comes before then. */
   | { readonly kind: 'retry'; readonly dueAt: number; readonly error: string; readonly pause: boolean }
-  /** It waited too long. */
-  | { readonly kind: 'expired'; readonly error: string }
   /** The receiver wants no more (410): the subscription is switched off, the delivery stays. */
   | { readonly kind: 'gone'; readonly dueAt: number; readonly error: string }
 
@@ -36,7 +34,6 @@ export function verdictOf(
   const error = outcome.kind === 'failed' ? outcome.error : `status ${outcome.status}`
   const backOff = now + backOffMs({ key, attempt: delivery.attempts, limits, seed })
   if (outcome.kind === 'answered' && outcome.status === 410) return { kind: 'gone', dueAt: backOff, error }
-  if (now - delivery.queued_at >= limits.expireMs) return { kind: 'expired', error }
   const asked = outcome.kind === 'answered' ? askedFor(outcome, now) : undefined
   return { kind: 'retry', dueAt: asked ?? backOff, error, pause: asked !== undefined }
 }

@@ -4,6 +4,7 @@ import { z } from 'zod'
 import { docsPage } from './docs.ts'
 import { type Answer, type Operation, operations } from './operations.ts'
 import { named, problem } from './schemas.ts'
+import { scopeOf } from './security.ts'
 
 type Json = { readonly [name: string]: unknown }
 export type OpenApiDocument = {
@@ -11,7 +12,10 @@ export type OpenApiDocument = {
   readonly info: Json
   readonly tags: readonly { readonly name: string; readonly description: string }[]
   readonly paths: Readonly<Record<string, Readonly<Record<string, Json>>>>
-  readonly components: { readonly schemas: Readonly<Record<string, Json>> }
+  readonly components: {
+    readonly schemas: Readonly<Record<string, Json>>
+    readonly securitySchemes: Readonly<Record<string, Json>>
+  }
 }
 
 const tags = {
@@ -40,8 +44,16 @@ export function openApiDocument(): OpenApiDocument {
     },
     tags: Object.entries(tags).map(([name, description]) => ({ name, description })),
     paths,
-    components: { schemas: componentsOf() },
+    components: { schemas: componentsOf(), securitySchemes: { token } },
   }
+}
+
+/** Made by `kindred tokens add`; where there is none yet, on loopback, nobody is asked for one. */
+const token: Json = {
+  type: 'http',
+  scheme: 'bearer',
+  description:
+    'A token of `kindred tokens add`, with the scope that the operation names (admin may do everything). On loopback none is asked for until there is one.',
 }
 
 function componentsOf(): Record<string, Json> {
@@ -77,7 +89,9 @@ function bare({
 }
 
 function operationOf(operation: Operation): Json {
-  const { id, tag, summary, description, params, query, headers, body, answers, problems } = operation
+  const { id, method, path, tag, summary, description, params, query, headers, body, answers, problems } =
+    operation
+  const scope = scopeOf(method, path)
   const parameters = [
     ...parametersOf(params, 'path'),
     ...parametersOf(query, 'query'),
@@ -89,6 +103,7 @@ function operationOf(operation: Operation): Json {
     summary,
     ...(description === undefined ? {} : { description }),
     ...(parameters.length === 0 ? {} : { parameters }),
+    security: scope === undefined ? [] : [{ token: [scope] }],
     ...(body === undefined
       ? {}
       : {
@@ -100,6 +115,13 @@ function operationOf(operation: Operation): Json {
     responses: {
       ...Object.fromEntries(Object.entries(answers).map(([code, answer]) => [code, responseOf(answer)])),
       ...Object.fromEntries(Object.entries(problems).map(([code, says]) => [code, problemResponse(says)])),
+      ...(scope === undefined
+        ? {}
+        : {
+            401: problemResponse('no token, or none of this service'),
+            403: problemResponse(`a token without the scope ${scope}`),
+            429: problemResponse('more requests a second than the token may make: Retry-After says when'),
+          }),
       default: problemResponse('an error: what happened and what to do'),
     },
   }

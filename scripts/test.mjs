@@ -14,8 +14,8 @@ if (files.length === 0) {
   console.error(`no test matches ${wanted.join(' ')}`)
   process.exit(2)
 }
-// long suites first would be better still; two at a time keeps both cores busy
-const { status } = spawnSync(process.execPath, ['--test', '--test-concurrency=2', ...files], {
+// three at a time keep two cores busy: much of it waits for brokers and processes to start
+const { status } = spawnSync(process.execPath, ['--test', '--test-concurrency=3', ...files], {
   stdio: 'inherit',
 })
 process.exit(status ?? 1)

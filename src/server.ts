@@ -94,7 +94,7 @@ export async function startServer({ logger, ...input }: ServerOptions): Promise<
   try {
     const address = await app.listen({ host: config.host, port: config.port })
     if (!security.required())
-      logger?.warn('anybody on this machine may use the API: there are no tokens, or KINDRED_AUTH is off')
+      logger?.info('anybody on this machine may use the API: there are no tokens, or KINDRED_AUTH is off')
     return { address, failed: ingest.failed, [Symbol.asyncDispose]: stop }
   } catch (error) {
     await stop()

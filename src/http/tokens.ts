@@ -141,7 +141,9 @@ export class TokenSet {
 /** Longer than any token. */
 const tokenLengthMax = 256
 
+/** Changes when the file does. What stands where the directory should be is told by who opens the data. */
 function stampOf(path: string): string {
+  if (!existsSync(path)) return 'none'
   const stat = statSync(path, { throwIfNoEntry: false })
   return stat === undefined ? 'none' : `${stat.ino} ${stat.mtimeMs} ${stat.size}`
 }

@@ -84,6 +84,9 @@ async function runYear(dir: string, place: Place): Promise<void> {
 
   assert.deepEqual(await quarantined(['quarantine', 'list', '--data', data]), [])
   const counters = (await countersIn(data))!
+  const ends = await endsOf(kafka.brokers, 'orders')
+  const sent = [...ends.values()].reduce((sum, end) => sum + end, 0)
+  assert.equal(sent, events, 'every event is in the topic once')
   assert.equal(counters.position, events + 2, 'every event has one position, and so have import and switch')
   await assertSound(data)
   const changes = await readTopic(kafka.brokers, 'persona-changes')

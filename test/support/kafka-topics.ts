@@ -84,6 +84,9 @@ export async function produce(
   const producer = clientOf(brokers).producer({
     createPartitioner: Partitioners.DefaultPartitioner,
     allowAutoTopicCreation: false,
+    // what is sent again after a broker's restart is not in the topic twice
+    idempotent: true,
+    maxInFlightRequests: 1,
   })
   await producer.connect()
   try {

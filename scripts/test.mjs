@@ -14,8 +14,8 @@ if (files.length === 0) {
   console.error(`no test matches ${wanted.join(' ')}`)
   process.exit(2)
 }
-// three at a time keep two cores busy: much of it waits for brokers and processes to start
-const { status } = spawnSync(process.execPath, ['--test', '--test-concurrency=3', ...files], {
+// long suites first would be better still; two at a time keeps both cores busy (three starve the brokers)
+const { status } = spawnSync(process.execPath, ['--test', '--test-concurrency=2', ...files], {
   stdio: 'inherit',
 })
 process.exit(status ?? 1)

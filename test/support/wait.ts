@@ -1,7 +1,7 @@
 // Waiting for something to become so, with a limit that names it.
 import { setTimeout as sleep } from 'node:timers/promises'
 
-const msMax = 30_000
+const msMax = 90_000
 const pollMs = 10
 
 /** Resolves with the first value of `look` that is neither false nor undefined. */

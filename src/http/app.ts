@@ -114,7 +114,7 @@ function takeJsonAlone(app: FastifyInstance): void {
   )
 }
 
-/** What an error is to a client: its own fault, ours for now, or ours. */
+/** What an error is to a client: its own fault, ours until it is tried again, or ours. */
 function problemOf(error: Error & { statusCode?: number }, requestId: string): Problem {
   if (error instanceof ProblemError) return error.problem
   if (error instanceof TransientError)

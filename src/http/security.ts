@@ -5,7 +5,7 @@ import { sendProblem } from './problem.ts'
 import type { Scope, StoredToken } from './tokens.ts'
 
 export type SecurityOptions = {
-  /** Whether tokens are asked for now. */
+  /** Whether a request has to bring a token: asked at each, for the first token may come while this runs. */
   readonly required: () => boolean
   readonly find: (token: string) => StoredToken | undefined
   /** Requests a second by one token (or by everybody without tokens); 0: as many as come. */

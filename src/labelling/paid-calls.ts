@@ -113,7 +113,7 @@ export class PaidCalls {
     return outcome
   }
 
-  /** The answer: known, or paid for now. Throws FatalError when going on is pointless. */
+  /** The answer: one that is kept, or a new one that is paid for. Throws FatalError when going on is pointless. */
   async ask<T>(paidRequest: PaidRequest<T>): Promise<Answered<T>> {
     const known = this.known(paidRequest)
     if (known !== undefined) return known

@@ -1,4 +1,6 @@
-# Kindred in a container. `docker build -t kindred .`, then `docker run -p 7400:7400 -v kindred-data:/data kindred`.
+# Kindred in a container. `docker build -t kindred .`, then 
+# `docker run --rm -v kindred-data:/data kindred tokens add me --scopes admin` (shown once), then
+# `docker run -p 7400:7400 -v kindred-data:/data kindred`.
 # The data directory is /data/kindred-data; every command runs as `docker exec CONTAINER kindred COMMAND`.
 
 FROM node:22-bookworm-slim AS build

@@ -1,8 +1,9 @@
 // backup DIR: a live copy of the data; restoring it is naming it with --data.
-import { existsSync, mkdirSync, readdirSync, statSync } from 'node:fs'
+import { copyFileSync, existsSync, mkdirSync, readdirSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Command } from 'commander'
 import { FatalError, messageOf, UsageError } from '../errors.ts'
+import { tokensPath } from '../http/tokens.ts'
 import { openLog, openReader, type Place, requireData } from '../profiler.ts'
 import { hasWebhooks } from '../sink/webhook/store.ts'
 import { openWebhookStore } from '../webhooks.ts'
@@ -35,6 +36,7 @@ async function backup(dir: string, target: string): Promise<number> {
   try {
     for (const name of ['log', 'state']) mkdirSync(join(target, name), { recursive: true })
     await copyWebhooks(place, target)
+    if (existsSync(tokensPath(dir))) copyFileSync(tokensPath(dir), tokensPath(target)) // with its mode: for its owner alone
     await log.backup(join(target, 'log'))
     await store.backup(join(target, 'state'))
   } catch (error) {

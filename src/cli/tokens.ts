@@ -13,7 +13,8 @@ export function addTokens(program: Command): void {
     .description('make a token; it is shown once, and kept as a hash')
     .argument('<name>', 'whose it is')
     .requiredOption('--scopes <list>', `of ${scopes.join(', ')}, with commas; admin may do everything`)
-    .action((name: string, options: DataOptions & { scopes: string }) => add(name, options))
+    .option('--once', 'only where there is no token of that name', false)
+    .action((name: string, options: AddOptions) => add(name, options))
   withData(tokens.command('list'))
     .description('list the tokens, without what they are')
     .action((options: DataOptions) => list(options))
@@ -23,8 +24,16 @@ export function addTokens(program: Command): void {
     .action((id: string, options: DataOptions) => revoke(id, options))
 }
 
-function add(name: string, { data, json, scopes: text }: DataOptions & { scopes: string }): void {
+type AddOptions = DataOptions & { scopes: string; once: boolean }
+
+function add(name: string, { data, json, scopes: text, once }: AddOptions): void {
   mkdirSync(data, { recursive: true }) // also before the first serve
+  const there = once ? readTokens(data).find((token) => token.name === name) : undefined
+  if (there !== undefined) {
+    if (json) printJson({ id: there.id, name, scopes: there.scopes, token: null })
+    else print(`there is a token ${name} already (id ${there.id}): it was shown when it was made\n`)
+    return
+  }
   const { stored, token } = addToken(data, { name, scopes: scopesOf(text), now: new Date() })
   if (json) printJson({ id: stored.id, name, scopes: stored.scopes, token })
   else print(`${token}\nKeep it: it is not shown again. Its id, to revoke it: ${stored.id}\n`)

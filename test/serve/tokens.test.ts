@@ -53,6 +53,30 @@ describe('tokens of a real serve', () => {
         assert.equal(outcome.code, code, outcome.stderr)
         assert.match(outcome.stderr, message)
       }
+      const once = () =>
+        json<{ id: string; token: string | null }>([
+          'tokens',
+          'add',
+          'x',
+          '--once',
+          '--scopes',
+          'admin',
+          '--data',
+          data,
+        ])
+      const [first, second] = [await once(), await once()]
+      assert.ok(first.token !== null && second.token === null && second.id === first.id)
+      const copied = await withDirectory(async (where) => {
+        const server = await serve(data, { env: { KINDRED_HOST: '0.0.0.0' } })
+        await json(['backup', join(where, 'copy'), '--data', data])
+        assert.equal((await server.stop()).code, 0)
+        return json<{ tokens: { id: string }[] }>(['tokens', 'list', '--data', join(where, 'copy')])
+      })
+      assert.deepEqual(
+        copied.tokens.map(({ id }) => id),
+        [first.id],
+        'a copy asks for the same tokens',
+      )
       const wrong = await run(['tokens', 'add', 'x', '--scopes', 'everything', '--data', data])
       assert.equal(wrong.code, 2)
       assert.match(wrong.stderr, /lookup, ingest, admin/)

@@ -85,6 +85,9 @@ export const settings = {
     .describe('seconds that an export or verify may read one snapshot'),
   host: z.string().default('127.0.0.1').describe('address that `serve` listens on'),
   port: whole(0, 65_535).default(7400).describe('port that `serve` listens on; 0 picks a free one'),
+  drainSeconds: whole(0, 3600)
+    .default(0)
+    .describe('seconds after SIGTERM in which `serve` says that it is not ready and still answers'),
   auth: z
     .enum(['auto', 'on', 'off'])
     .default('auto')

@@ -20,6 +20,11 @@ export class UsageError extends Error {
   override readonly name = 'UsageError'
 }
 
+/** There is no data, or not yet. */
+export class NoDataError extends FatalError {
+  override readonly name = 'NoDataError'
+}
+
 /** The data directory belongs to a running writer. */
 export class LockedError extends FatalError {
   override readonly name = 'LockedError'

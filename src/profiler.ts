@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import type { ValueCodec } from './codec/kafka-value.ts'
 import { type Config, semanticSettings } from './config.ts'
 import { decisionPolicyOf } from './core/persona.ts'
-import { FatalError } from './errors.ts'
+import { NoDataError } from './errors.ts'
 import { openLmdb, openNamed, openNumbered } from './lmdb/open.ts'
 import { Consumer } from './pipeline/consume.ts'
 import { createEngine, type Engine, type EnginePolicy } from './pipeline/engine.ts'
@@ -131,7 +131,7 @@ function openLocked(
 /** Throws FatalError when `dir` holds no data. */
 export function requireData(dir: string): void {
   if (!existsSync(join(dir, 'state', 'data.mdb')))
-    throw new FatalError(
+    throw new NoDataError(
       `${dir} holds no data of Kindred: fill it with \`kindred replay FILE --data ${dir}\`, or name another with --data`,
     )
 }

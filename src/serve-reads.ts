@@ -1,7 +1,7 @@
 // What the API reads: the lookups over one reader of the state, on the thread that answers requests.
 import type { Config } from './config.ts'
-import type { ReadPorts } from './http/ports.ts'
-import { lookUp, type PersonasAnswer } from './lookup/answer.ts'
+import type { LookupPorts } from './http/app.ts'
+import { lookUp } from './lookup/answer.ts'
 import { audiencePage, personaSetOf } from './lookup/audience.ts'
 import { CensusTaker } from './lookup/census.ts'
 import { readFeed } from './lookup/change-feed.ts'
@@ -13,8 +13,7 @@ import { snapshotOf } from './lookup/snapshot.ts'
 import { ChangeIndex } from './lookup/user-changes.ts'
 import type { StoreReader } from './store/port.ts'
 
-export type Reads = Omit<ReadPorts, 'behindMs'> & {
-  lookUp(userId: string): PersonasAnswer | undefined
+export type Reads = LookupPorts & {
   close(): Promise<void>
 }
 export type ReadsOptions = {
@@ -45,7 +44,6 @@ export function createReads(store: StoreReader, { config, hidden, now }: ReadsOp
       return user === undefined ? undefined : changes.of(user, page)
     },
     feed: (page) => readFeed(store, page),
-    quarantined: (from, limit) => store.quarantinedRecords(from, limit),
     close: () => census.close(),
   }
 }

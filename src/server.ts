@@ -1,225 +1,236 @@
-// `serve` as a library: the ingest worker, and Fastify over a reader of the same data on the calling thread.
-import { readFileSync } from 'node:fs'
+// `serve` as a library, by role: `ingest` has the ingest thread and takes events, `lookup` reads the same directory and
+// answers, from as many processes as there are cores, `all` does both, on separate threads.
 import { setTimeout as sleep } from 'node:timers/promises'
-import { Worker } from 'node:worker_threads'
-import type { FastifyBaseLogger } from 'fastify'
+import type { FastifyBaseLogger, FastifyInstance } from 'fastify'
 import { Controls } from './controls.ts'
-import { unreachable } from './core/assert.ts'
-import { FatalError, messageOf, UsageError } from './errors.ts'
+import { FatalError, NoDataError } from './errors.ts'
 import { truthMeter } from './evaluation/truth-meter.ts'
-import { createApp } from './http/app.ts'
-import { type OpenRtbMapping, parseOpenRtbMapping } from './http/openrtb-mapping.ts'
-import type { SecurityOptions } from './http/security.ts'
-import { TokenSet } from './http/tokens.ts'
-import type { WorkerInput, WorkerMessage } from './ingest-worker.ts'
+import { createApp, type IngestPorts, type LookupPorts, type Role, type StatusPorts } from './http/app.ts'
+import { type IngestStatus, StatusReader, statusReadMs, statusWriteMs, writeStatus } from './ingest-status.ts'
+import { type Ingest, startIngest } from './ingest-thread.ts'
+import type { WorkerInput } from './ingest-worker.ts'
 import { Lag } from './lookup/lag.ts'
-import { openLog, openReaderBesideWriter, type Place } from './profiler.ts'
+import { openLog, openReader, openReaderBesideWriter, type Place } from './profiler.ts'
 import { createReads } from './serve-reads.ts'
+import { mappingOf, securityOf } from './serve-settings.ts'
 import { LogAppender } from './source/log-appender.ts'
 import type { BlockInput } from './source/log-block.ts'
 import type { LmdbStore } from './store/lmdb/lmdb-store.ts'
 import { openWebhookAdmin } from './webhooks.ts'
 
-/** Ingest counts as stuck when it has not been heard of for this long. */
-const silenceMsMax = 15_000
-/** How long a process on standby waits for a store to be made, and how often it looks. */
+/** How long a process that does not ingest waits for a store to be made, and how often it looks. */
 const storeMsMax = 60_000
 const storePollMs = 100
 /** How long an end waits for requests that clients have not finished. */
 const closeMsMax = 5_000
 /** How often it is noted how far ingest has come. */
 const lagMs = 250
+/** How often what processes that were killed had open is given back: what they read keeps pages from being used again. */
+const deadReadersMs = 10_000
 
 export type Server = AsyncDisposable & {
   readonly address: string
   /** Resolves when ingest fails, with why. */
   readonly failed: Promise<Error>
+  /** Says that it is not ready, and still answers: for as long as whoever sends requests takes to notice. */
+  drain(): Promise<void>
 }
 
-export type ServerOptions = WorkerInput & { readonly logger?: FastifyBaseLogger }
+export type ServerOptions = WorkerInput & { readonly role: Role; readonly logger?: FastifyBaseLogger }
 
-/** Starts ingest and the API; rejects with LockedError or FatalError when either cannot start. */
-export async function startServer({ logger, ...input }: ServerOptions): Promise<Server> {
-  const { dir, config } = input
-  const openRtb = mappingOf(config.openrtbMapping)
-  const security = securityOf({ dir, config })
-  const ingest = await startIngest(input, logger)
-  const store = await openReaderWhenMade({ dir, config }, ingest)
-  const log = openLog({ dir, config })
-  const appender = new LogAppender(log)
-  const append = (block: BlockInput) => appender.append(block)
-  const backlog = () => {
-    const records = log.end - store.watermark(log.name)
-    return { records, full: records >= config.logBacklogMax || appender.full }
+type Closing = () => Promise<unknown> | unknown
+type Context = {
+  readonly options: ServerOptions
+  readonly shared: ReturnType<typeof appOptions>
+  readonly closing: Closing[]
+  /** Why no more requests must be sent; undefined while they may. */
+  leaving(): string | undefined
+}
+type Side = { readonly app: FastifyInstance; readonly failed: Promise<Error> }
+
+/** Starts what the role asks for; rejects with LockedError, FatalError or UsageError when it cannot. */
+export async function startServer(options: ServerOptions): Promise<Server> {
+  const { config, logger, role } = options
+  const closing: Closing[] = []
+  let leaving: string | undefined
+  const close = () => closeAll(closing)
+  const shared = appOptions(options)
+  try {
+    const context: Context = { options, shared, closing, leaving: () => leaving }
+    const { app, failed } = role === 'lookup' ? await lookupSide(context) : await ingestSide(context)
+    closing.push(() => closeApp(app))
+    const address = await listen(app, config)
+    if (!shared.security.required())
+      logger?.info('anybody on this machine may use the API: there are no tokens, or KINDRED_AUTH is off')
+    return {
+      address,
+      failed,
+      async drain() {
+        leaving = 'it was told to end'
+        await Promise.race([sleep(config.drainSeconds * 1000), failed])
+      },
+      [Symbol.asyncDispose]: close,
+    }
+  } catch (error) {
+    await close().catch(() => undefined) // what made it fail is said
+    throw error
   }
-  const full = () => backlog().full
-  const controls = new Controls({ dir, config, store, logName: log.name, append, full, now: Date.now })
-  const reads = createReads(store, { config, hidden: (userId) => controls.erasing(userId), now: Date.now })
-  const lag = new Lag()
-  const noting = setInterval(() => {
-    const down = ingest.problem() !== undefined
-    lag.note({ at: performance.now(), end: log.end, applied: store.watermark(log.name), down })
-  }, lagMs)
+}
+
+/** A process that reads what another writes, now or later. */
+async function lookupSide({ options, shared, closing, leaving }: Context): Promise<Side> {
+  const { dir, config, logger } = options
+  const store = await whenMade(() => openReader({ dir, config }))
+  closing.push(() => store.close())
+  const reads = createReads(store, { config, hidden: () => false, now: Date.now })
+  closing.push(() => reads.close())
+  const ingest = new StatusReader(dir, Date.now)
+  every(statusReadMs, closing, () => ingest.look())
+  const ports: LookupPorts & StatusPorts = {
+    ...reads,
+    notReady: leaving,
+    ingestProblem: () => ingest.problem(),
+    behindMs: () => ingest.behindMs(),
+    backlog: () => ({ records: ingest.waiting, full: false }),
+  }
+  const problem = ingest.problem()
+  if (problem !== undefined) logger?.warn(problem)
+  return { app: createApp({ ...shared, role: 'lookup', ports }), failed: new Promise(() => {}) }
+}
+
+/** The process that ingests, or waits to; it looks up as well unless its role is ingest alone. */
+async function ingestSide({ options, shared, closing, leaving }: Context): Promise<Side> {
+  const { dir, config, role, logger, ...input } = options
+  const ingest = await startIngest({ dir, config, ...input }, logger)
+  closing.push(() => ingest.stop())
+  const store = await whenMade(() => openReaderBesideWriter({ dir, config }), ingest)
+  closing.push(() => store.close())
+  every(deadReadersMs, closing, () => store.dropDeadReaders())
+  const log = openLog({ dir, config })
+  closing.push(() => log.close())
   const webhooks = openWebhookAdmin({ dir, config, changes: () => store.counters().changes })
-  const app = createApp({
+  closing.push(() => webhooks.close())
+  closing.push(() => ingest.stop()) // before what it has open is closed here
+  const appender = new LogAppender(log)
+  closing.push(() => appender.idle())
+  const append = (block: BlockInput) => appender.append(block)
+  const waiting = () => log.end - store.watermark(log.name)
+  const full = () => waiting() >= config.logBacklogMax || appender.full
+  const controls = new Controls({ dir, config, store, logName: log.name, append, full, now: Date.now })
+  closing.push(() => controls[Symbol.asyncDispose]())
+  const behindMs = noteLag({ store, ingest, end: () => log.end }, closing)
+  tellOthers({ options, ingest, closing }, () => ({ waiting: waiting(), behind_ms: behindMs() }))
+  const own: IngestPorts & StatusPorts = {
+    erase: (userId) => controls.erase(userId),
+    requeue: (id) => controls.requeue(id),
+    append,
+    quarantined: (from, limit) => store.quarantinedRecords(from, limit),
+    truth: truthMeter(store, () => performance.now()),
+    webhooks: webhooks.admin,
+    notReady: () => leaving() ?? ingest.problem(),
+    ingestProblem: () => ingest.problem(),
+    behindMs,
+    backlog: () => ({ records: waiting(), full: full() }),
+  }
+  if (role === 'ingest')
+    return { app: createApp({ ...shared, role: 'ingest', ports: own }), failed: ingest.failed }
+  const reads = createReads(store, { config, hidden: (userId) => controls.erasing(userId), now: Date.now })
+  closing.push(() => reads.close())
+  return { app: createApp({ ...shared, role: 'all', ports: { ...reads, ...own } }), failed: ingest.failed }
+}
+
+function appOptions({ dir, config, logger }: ServerOptions) {
+  const openRtb = mappingOf(config.openrtbMapping)
+  return {
     bodyBytesMax: config.bodyBytesMax,
     ...(logger === undefined ? {} : { logger }),
     ...(openRtb === undefined ? {} : { openRtb }),
-    security,
-    ports: {
-      ...reads,
-      erase: (userId) => controls.erase(userId),
-      requeue: (id) => controls.requeue(id),
-      append,
-      backlog,
-      truth: truthMeter(store, () => performance.now()),
-      notReady: () => ingest.problem(),
-      behindMs: () => lag.behindMs(performance.now()),
-      webhooks: webhooks.admin,
-    },
-  })
-  const stop = async () => {
-    clearInterval(noting)
-    const late = setTimeout(() => app.server.closeAllConnections(), closeMsMax)
-    await app.close()
-    clearTimeout(late)
-    await controls[Symbol.asyncDispose]()
-    await reads.close()
-    await appender.idle()
-    await ingest.stop()
-    await webhooks.close()
-    await log.close()
-    await store.close()
+    security: securityOf({ dir, config }),
   }
+}
+
+async function listen(app: FastifyInstance, { host, port }: Place['config']): Promise<string> {
   try {
-    const address = await app.listen({ host: config.host, port: config.port })
-    if (!security.required())
-      logger?.info('anybody on this machine may use the API: there are no tokens, or KINDRED_AUTH is off')
-    return { address, failed: ingest.failed, [Symbol.asyncDispose]: stop }
+    return await app.listen({ host, port })
   } catch (error) {
-    await stop()
     throw new FatalError(
-      `cannot listen on ${config.host}:${config.port}: ${(error as Error).message}; choose another with --port`,
+      `cannot listen on ${host}:${port}: ${(error as Error).message}; choose another with --port`,
     )
   }
 }
 
-/** Tokens as the configuration asks for them. Throws UsageError, FatalError. */
-function securityOf({ dir, config }: Place): SecurityOptions {
-  const { auth, host, rateLimit } = config
-  const tokens = new TokenSet(dir, () => performance.now())
-  const loopback = host === 'localhost' || host === '::1' || /^127\.\d+\.\d+\.\d+$/.test(host)
-  if (auth === 'off' && !loopback)
-    throw new UsageError(
-      `KINDRED_AUTH=off is for loopback: ${host} can be reached by others; leave it out, and make a token with \`kindred tokens add\``,
-    )
-  const always = auth === 'on' || (auth === 'auto' && !loopback)
-  if (always && tokens.size === 0)
-    throw new FatalError(
-      `there is no token for the API in ${dir}: make one with \`kindred tokens add NAME --scopes lookup,ingest --data ${dir}\`${loopback ? '' : ', or listen on loopback'}`,
-    )
-  const required = () => always || (auth === 'auto' && tokens.size > 0)
-  return {
-    required,
-    find: (token) => tokens.find(token),
-    requestsPerSecond: rateLimit,
-    now: () => performance.now(),
+/** Closes what was opened last first, all of it; then throws what went wrong first. */
+async function closeAll(closing: Closing[]): Promise<void> {
+  const failures: unknown[] = []
+  for (const one of closing.splice(0).reverse()) {
+    try {
+      await one()
+    } catch (error) {
+      failures.push(error)
+    }
   }
+  if (failures.length > 0) throw failures[0]
 }
 
-/** The segments of a mapping file. Throws UsageError. */
-function mappingOf(path: string): OpenRtbMapping | undefined {
-  if (path === '') return undefined
-  let text: string
-  try {
-    text = readFileSync(path, 'utf8')
-  } catch (error) {
-    throw new UsageError(`KINDRED_OPENRTB_MAPPING: ${messageOf(error)}`)
-  }
-  return parseOpenRtbMapping(text)
+async function closeApp(app: FastifyInstance): Promise<void> {
+  const late = setTimeout(() => app.server.closeAllConnections(), closeMsMax)
+  await app.close()
+  clearTimeout(late)
 }
 
-type Ingest = { readonly failed: Promise<Error>; problem(): string | undefined; stop(): Promise<void> }
-
-/** A process on standby may be there before the writer has made the store. */
-async function openReaderWhenMade(place: Place, { failed, problem }: Ingest): Promise<LmdbStore> {
+/** A process may be there before the writer has made the store. */
+async function whenMade(open: () => LmdbStore, ingest?: Ingest): Promise<LmdbStore> {
   for (const end = performance.now() + storeMsMax; ; ) {
     try {
-      return openReaderBesideWriter(place)
+      return open()
     } catch (error) {
-      if (performance.now() > end || problem() === undefined) throw error
+      const mayCome = error instanceof NoDataError && (ingest === undefined || ingest.problem() !== undefined)
+      if (!mayCome || performance.now() > end) throw error
     }
-    const failure = await Promise.race([failed, sleep(storePollMs)])
-    if (failure !== undefined) throw failure
+    const failure = await Promise.race(
+      [ingest?.failed, sleep(storePollMs)].filter((one) => one !== undefined),
+    )
+    if (failure instanceof Error) throw failure
   }
 }
 
-async function startIngest(input: WorkerInput, logger: FastifyBaseLogger | undefined): Promise<Ingest> {
-  const worker = new Worker(new URL('./ingest-worker.js', import.meta.url), { workerData: input })
-  let heard = performance.now()
-  let failure: Error | undefined
-  let stopping = false
-  let ended = false
-  let waiting: string | undefined
-  let broken: string | undefined
-  const exited = new Promise<void>((resolve) => worker.once('exit', () => resolve()))
-  const failed = new Promise<Error>((resolve) => {
-    const fail = (error: Error) => {
-      failure ??= error
-      resolve(failure)
+/** Notes how far ingest has come; how far answers are behind, ms. */
+function noteLag(
+  { store, ingest, end }: { store: LmdbStore; ingest: Ingest; end(): number },
+  closing: Closing[],
+): () => number {
+  const lag = new Lag()
+  every(lagMs, closing, () => {
+    const down = ingest.problem() !== undefined
+    lag.note({ at: performance.now(), end: end(), applied: store.watermark('log'), down })
+  })
+  return () => lag.behindMs(performance.now())
+}
+
+/** Writes how ingest stands for the processes that only look up, unless another ingests; at the end, that it has ended. */
+function tellOthers(
+  { options, ingest, closing }: { options: ServerOptions; ingest: Ingest; closing: Closing[] },
+  how: () => Pick<IngestStatus, 'waiting' | 'behind_ms'>,
+): void {
+  const { dir, logger } = options
+  let failing = false
+  const write = (problem: string | undefined) => {
+    if (ingest.onStandby()) return
+    try {
+      writeStatus(dir, { pid: process.pid, at: Date.now(), ...how(), problem: problem ?? null })
+      failing = false
+    } catch (error) {
+      if (!failing) logger?.warn(error, 'those that look up cannot be told how ingest stands')
+      failing = true
     }
-    worker.once('error', fail)
-    worker.on('message', (message: WorkerMessage) => {
-      switch (message.kind) {
-        case 'failed':
-          fail(new FatalError(message.error))
-          return void worker.terminate()
-        case 'ended':
-          ended = true
-          return void worker.terminate() // kafkajs may try again, for a while, what it was closed in the middle of
-        case 'log':
-          return logger?.[message.level](message.fields, message.message)
-        case 'standby':
-          waiting = `on standby: the directory is being written by ${message.holder}`
-          return logger?.info(waiting)
-        case 'ready':
-          if (waiting !== undefined) logger?.info('took over')
-          waiting = undefined
-          return
-        case 'beat':
-          broken = message.problem
-          return
-        default:
-          unreachable(message)
-      }
-    })
-    worker.once('exit', (code) => {
-      if ((code !== 0 && !ended) || !stopping)
-        fail(new FatalError(`ingest ended by itself with code ${code}`))
-    })
-  })
-  const ready = new Promise<void>((resolve) => {
-    worker.on('message', (message: WorkerMessage) => {
-      heard = performance.now()
-      if (message.kind === 'ready' || message.kind === 'standby') resolve()
-    })
-  })
-  await Promise.race([ready, failed.then((error) => Promise.reject(error))])
-  return {
-    failed,
-    problem() {
-      if (failure !== undefined) return `ingest has ended: ${failure.message}`
-      if (waiting !== undefined) return waiting
-      const silent = performance.now() - heard
-      return silent > silenceMsMax
-        ? `ingest has not been heard of for ${Math.round(silent / 1000)} s`
-        : broken
-    },
-    async stop() {
-      stopping = true
-      if (failure === undefined) worker.postMessage('stop')
-      await exited
-      if (failure !== undefined) throw failure
-    },
   }
+  closing.push(() => write('ingest was ended'))
+  write(ingest.problem())
+  every(statusWriteMs, closing, () => write(ingest.problem()))
+}
+
+/** Does `work` now and then, until the end. */
+function every(ms: number, closing: Closing[], work: () => void): void {
+  const timer = setInterval(work, ms)
+  closing.push(() => clearInterval(timer))
 }

@@ -1,6 +1,8 @@
 // serve: ingest on a worker thread, lookups and events over HTTP, until SIGTERM or SIGINT.
-import type { Command } from 'commander'
+import { type Command, Option } from 'commander'
 import pino from 'pino'
+import { UsageError } from '../errors.ts'
+import { type Role, roles } from '../http/app.ts'
 import { startServer } from '../server.ts'
 import { configOf, withData } from './context.ts'
 import { readImport } from './read-import.ts'
@@ -13,6 +15,7 @@ type ServeOptions = {
   readonly prototypes?: string
   readonly personas?: string
   readonly standby: boolean
+  readonly role: Role
 }
 
 export function addServe(program: Command): void {
@@ -31,7 +34,16 @@ export function addServe(program: Command): void {
       'wait while another process writes the directory, and take over when it ends (always so with Kafka)',
       false,
     )
+    .addOption(
+      new Option(
+        '--role <role>',
+        'ingest: take events; lookup: answer from a directory that another process writes, in as many processes as there are cores; all: both',
+      )
+        .choices([...roles])
+        .default('all'),
+    )
     .action(async (options: ServeOptions) => {
+      refuseForLookups(options)
       const config = configOf({
         ...(options.host === undefined ? {} : { host: options.host }),
         ...(options.port === undefined ? {} : { port: options.port as never }),
@@ -44,6 +56,7 @@ export function addServe(program: Command): void {
       const server = await startServer({
         dir: options.data,
         config,
+        role: options.role,
         logger,
         ...(options.changes === undefined ? {} : { changes: options.changes }),
         ...(options.prototypes === undefined
@@ -51,13 +64,26 @@ export function addServe(program: Command): void {
           : { prototypes: readImport(options.prototypes, options.personas) }),
         standby: options.standby || config.kafkaBrokers !== '',
       })
-      logger.info({ address: server.address, data: options.data }, 'serving')
+      logger.info({ address: server.address, role: options.role, data: options.data }, 'serving')
       const failure = await Promise.race([stopped, server.failed])
       if (failure instanceof Error) logger.fatal(failure.message)
-      else logger.info({ signal: failure }, 'draining')
+      else {
+        logger.info({ signal: failure }, 'draining')
+        await server.drain()
+      }
       await server[Symbol.asyncDispose]()
       logger.info('stopped')
     })
+}
+
+/** Throws UsageError for what only a process that ingests can do. */
+function refuseForLookups(options: ServeOptions): void {
+  if (options.role !== 'lookup') return
+  const named = (['changes', 'prototypes', 'personas', 'standby'] as const).find(
+    (name) => options[name] !== undefined && options[name] !== false,
+  )
+  if (named !== undefined)
+    throw new UsageError(`--${named} is for a process that ingests: leave it out, or take another --role`)
 }
 
 function signalled(): Promise<NodeJS.Signals> {

@@ -4,9 +4,11 @@ import { LockedError, messageOf, TransientError } from '../errors.ts'
 import type { PersonasAnswer } from '../lookup/answer.ts'
 import type { Appended } from '../source/log-appender.ts'
 import type { BlockInput } from '../source/log-block.ts'
+import type { QuarantinedRecord } from '../store/port.ts'
 import { audienceRoutes } from './audiences.ts'
 import type { StreamLimits } from './change-stream.ts'
 import { changeRoutes } from './changes.ts'
+import { erasureRoutes } from './erasure.ts'
 import { eventRoutes } from './events.ts'
 import { healthRoutes } from './health.ts'
 import { metricsRoutes, type Truth } from './metrics.ts'
@@ -17,27 +19,49 @@ import { personaRoutes } from './personas.ts'
 import type { ControlPorts, ReadPorts } from './ports.ts'
 import { type Problem, ProblemError, sendProblem } from './problem.ts'
 import { quarantineRoutes } from './quarantine.ts'
+import { refuseOthers } from './roles.ts'
 import { type SecurityOptions, secure } from './security.ts'
 import { userRoutes } from './users.ts'
 import { type WebhookPort, webhookRoutes } from './webhooks.ts'
 
-/** What the API needs: lookups that read, an append that is durable once it resolves, and how things stand. */
-export type AppPorts = ReadPorts &
-  ControlPorts & {
-    lookUp(userId: string): PersonasAnswer | undefined
-    append(block: BlockInput): Promise<Appended>
-    /** Whether so many records wait that more are refused, and the records that wait. */
-    backlog(): { readonly records: number; readonly full: boolean }
-    /** How right the answers are on held-out labels. */
-    truth(): Truth
-    /** Why the service is not ready; undefined when it is. */
-    notReady(): string | undefined
-    /** Subscriptions; absent where a process does not administer them. */
-    readonly webhooks?: WebhookPort
-  }
+/** What a process answers for: lookups, ingest, or both. */
+export type Role = (typeof roles)[number]
+export const roles = ['all', 'ingest', 'lookup'] as const
 
-export type AppOptions = {
-  readonly ports: AppPorts
+/** How things stand, in every process. */
+export type StatusPorts = {
+  /** Why the process must not be sent requests; undefined when it may. */
+  notReady(): string | undefined
+  /** Why nothing is ingested now, be it by another process; undefined when all is well. */
+  ingestProblem(): string | undefined
+  /** For how long answers have been behind what was accepted, or ingest has been down, ms. */
+  behindMs(): number
+  /** Records that wait to be applied, and whether they are so many that more are refused. */
+  backlog(): { readonly records: number; readonly full: boolean }
+}
+/** What lookups need: reading. */
+export type LookupPorts = ReadPorts & {
+  lookUp(userId: string): PersonasAnswer | undefined
+}
+/** What ingest needs: an append that is durable once it resolves, controls, and what is looked after there. */
+export type IngestPorts = ControlPorts & {
+  append(block: BlockInput): Promise<Appended>
+  /** Quarantined records from this id on. */
+  quarantined(from: number, limit: number): QuarantinedRecord[]
+  /** How right the answers are on held-out labels. */
+  truth(): Truth
+  /** Subscriptions; absent where a process does not administer them. */
+  readonly webhooks?: WebhookPort
+}
+export type AppPorts = LookupPorts & IngestPorts & StatusPorts
+
+/** Ports by role; what a process does not serve it has no ports for. */
+type Served =
+  | { readonly role?: 'all'; readonly ports: AppPorts }
+  | { readonly role: 'ingest'; readonly ports: IngestPorts & StatusPorts }
+  | { readonly role: 'lookup'; readonly ports: LookupPorts & StatusPorts }
+
+export type AppOptions = Served & {
   readonly bodyBytesMax: number
   readonly logger?: FastifyBaseLogger
   /** Segments of OpenRTB by persona; their own names without. */
@@ -53,19 +77,14 @@ const paramLengthMax = 4096
 /** What a client is asked to wait when something cannot be done now, seconds. */
 const retryAfterSeconds = '5'
 
-export function createApp({
-  ports,
-  bodyBytesMax,
-  logger,
-  openRtb = ownNames,
-  streams,
-  security,
-}: AppOptions): FastifyInstance {
+export function createApp(options: AppOptions): FastifyInstance {
+  const { bodyBytesMax, logger, security } = options
   const app = fastify({
     ...(logger === undefined ? {} : { loggerInstance: logger }),
     bodyLimit: bodyBytesMax,
     logController: new LogController({ disableRequestLogging: true }),
     forceCloseConnections: 'idle',
+    return503OnClosing: false, // who is told to end still answers what reaches it
     routerOptions: { maxParamLength: paramLengthMax },
     frameworkErrors: (error, _request, reply) => {
       sendProblem(reply as never, {
@@ -91,18 +110,35 @@ export function createApp({
       detail: `${request.method} ${request.url.split('?')[0]} is not part of the API`,
     }),
   )
+  app.register(openApiRoutes)
+  app.register(healthRoutes, { role: options.role ?? 'all', ports: options.ports })
+  if (options.role !== 'ingest') registerLookups(app, options)
+  if (options.role !== 'lookup') registerIngest(app, options.ports)
+  if (options.role !== undefined) refuseOthers(app, options.role)
+  return app
+}
+
+function registerLookups(
+  app: FastifyInstance,
+  {
+    ports,
+    openRtb = ownNames,
+    streams,
+  }: Pick<AppOptions, 'openRtb' | 'streams'> & { readonly ports: LookupPorts & StatusPorts },
+): void {
   app.register(personaRoutes, { ports })
   app.register(userRoutes, { ports })
   app.register(openRtbRoutes, { ports, mapping: openRtb })
   app.register(changeRoutes, { ports, ...(streams === undefined ? {} : { limits: streams }) })
   app.register(audienceRoutes, { ports })
-  app.register(quarantineRoutes, { ports })
-  app.register(openApiRoutes)
+}
+
+function registerIngest(app: FastifyInstance, ports: IngestPorts & StatusPorts): void {
   app.register(eventRoutes, { ports })
-  app.register(healthRoutes, { ports })
+  app.register(erasureRoutes, { ports })
+  app.register(quarantineRoutes, { ports })
   app.register(metricsRoutes, { ports })
   if (ports.webhooks !== undefined) app.register(webhookRoutes, { webhooks: ports.webhooks })
-  return app
 }
 
 /** JSON and nothing else is taken; no body at all is none, whatever its type says: many clients send it with a DELETE. */

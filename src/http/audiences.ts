@@ -1,12 +1,12 @@
 // The persona set with its sizes, who holds a persona, and who buys a product.
 import type { FastifyPluginAsync } from 'fastify'
 import { decodePlace } from '../lookup/audience.ts'
-import type { AppPorts } from './app.ts'
+import type { LookupPorts } from './app.ts'
 import { operations } from './operations.ts'
 import { ProblemError } from './problem.ts'
 import { route } from './route.ts'
 
-export const audienceRoutes: FastifyPluginAsync<{ ports: AppPorts }> = async (app, { ports }) => {
+export const audienceRoutes: FastifyPluginAsync<{ ports: LookupPorts }> = async (app, { ports }) => {
   route(app, operations.getPersonaSet, () => ports.personaSet())
 
   route(app, operations.getAudience, async ({ params, query }) => {

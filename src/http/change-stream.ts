@@ -4,7 +4,7 @@ import type { ServerResponse } from 'node:http'
 import type { FastifyReply } from 'fastify'
 import type { ChangeEvent } from '../codec/change-event.ts'
 import type { FeedGone, FeedPage } from '../lookup/change-feed.ts'
-import type { AppPorts } from './app.ts'
+import type { LookupPorts } from './app.ts'
 import { goneProblem } from './problem.ts'
 
 export type StreamLimits = {
@@ -39,13 +39,13 @@ type Client = {
 type Pages = Map<number, FeedPage | FeedGone>
 
 export class ChangeStream {
-  readonly #ports: Pick<AppPorts, 'feed'>
+  readonly #ports: Pick<LookupPorts, 'feed'>
   readonly #limits: StreamLimits & { now(): number }
   readonly #clients = new Set<Client>()
   #timer: NodeJS.Timeout | undefined
 
   /** `now`: ms of a clock that does not go back. */
-  constructor(ports: Pick<AppPorts, 'feed'>, limits: StreamLimits & { now(): number }) {
+  constructor(ports: Pick<LookupPorts, 'feed'>, limits: StreamLimits & { now(): number }) {
     this.#ports = ports
     this.#limits = limits
   }

@@ -1,13 +1,13 @@
 // GET /v1/changes: pages of the feed by cursor; GET /v1/changes/stream: the same as server-sent events.
 import type { FastifyPluginAsync } from 'fastify'
-import type { AppPorts } from './app.ts'
+import type { LookupPorts } from './app.ts'
 import { ChangeStream, type StreamLimits, streamLimits } from './change-stream.ts'
 import { operations } from './operations.ts'
 import { goneProblem, ProblemError } from './problem.ts'
 import { route } from './route.ts'
 import { changePage } from './users.ts'
 
-export const changeRoutes: FastifyPluginAsync<{ ports: AppPorts; limits?: StreamLimits }> = async (
+export const changeRoutes: FastifyPluginAsync<{ ports: LookupPorts; limits?: StreamLimits }> = async (
   app,
   { ports, limits = streamLimits },
 ) => {

@@ -3,8 +3,10 @@ import { isUtf8 } from 'node:buffer'
 import type { FastifyPluginAsync, FastifyReply } from 'fastify'
 import { decodeEvent } from '../codec/event.ts'
 import { InvalidRecordError, messageOf } from '../errors.ts'
-import type { AppPorts } from './app.ts'
+import type { IngestPorts, StatusPorts } from './app.ts'
 import { sendProblem } from './problem.ts'
+
+type Ports = Pick<IngestPorts & StatusPorts, 'append' | 'backlog'>
 
 const json = { kind: 'json' } as const
 /** Events of one request, and problems named in one answer. */
@@ -14,7 +16,7 @@ const problemsShown = 20
 const retryAfterSeconds = 1
 const retryAfterFailureSeconds = 10
 
-export const eventRoutes: FastifyPluginAsync<{ ports: AppPorts }> = async (app, { ports }) => {
+export const eventRoutes: FastifyPluginAsync<{ ports: Ports }> = async (app, { ports }) => {
   app.removeAllContentTypeParsers()
   for (const type of ['application/json', 'application/x-ndjson', 'application/ndjson'])
     app.addContentTypeParser(type, { parseAs: 'buffer' }, (_request, body, done) => done(null, body))
@@ -42,7 +44,7 @@ export const eventRoutes: FastifyPluginAsync<{ ports: AppPorts }> = async (app, 
   })
 }
 
-async function take(reply: FastifyReply, texts: readonly string[], ports: AppPorts): Promise<FastifyReply> {
+async function take(reply: FastifyReply, texts: readonly string[], ports: Ports): Promise<FastifyReply> {
   const { full, records } = ports.backlog()
   if (full) {
     reply.header('retry-after', retryAfterSeconds)

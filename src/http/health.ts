@@ -1,13 +1,24 @@
-// /healthz: the process answers. /readyz: it may be sent traffic.
+// /healthz: the process answers. /readyz: it may be sent requests. A process that only looks up may be while nothing is
+// ingested: it answers from what is there, and says how old that is.
 import type { FastifyPluginAsync } from 'fastify'
-import type { AppPorts } from './app.ts'
+import type { Role, StatusPorts } from './app.ts'
 import { sendProblem } from './problem.ts'
 
-export const healthRoutes: FastifyPluginAsync<{ ports: AppPorts }> = async (app, { ports }) => {
+export const healthRoutes: FastifyPluginAsync<{ ports: StatusPorts; role: Role }> = async (
+  app,
+  { ports, role },
+) => {
   app.get('/healthz', (_request, reply) => reply.send({ status: 'ok' }))
   app.get('/readyz', (_request, reply) => {
     const reason = ports.notReady()
-    if (reason !== undefined) return sendProblem(reply, { status: 503, title: 'not ready', detail: reason })
-    return reply.send({ status: 'ready', backlog: ports.backlog().records })
+    if (reason !== undefined)
+      return sendProblem(reply, { status: 503, title: 'not ready', detail: reason, role })
+    return reply.send({
+      status: 'ready',
+      role,
+      backlog: ports.backlog().records,
+      behind_ms: Math.round(ports.behindMs()),
+      ingest_problem: ports.ingestProblem() ?? null,
+    })
   })
 }

@@ -1,7 +1,7 @@
 // /metrics, for Prometheus: how right the answers are on held-out labels, and the fit that they come from.
 import type { FastifyPluginAsync } from 'fastify'
 import { Gauge, Registry } from 'prom-client'
-import type { AppPorts } from './app.ts'
+import type { IngestPorts } from './app.ts'
 
 /** What the truth meter says: quality on held-out labels, absent without any. */
 export type Truth = {
@@ -29,7 +29,10 @@ const gauges = {
   users: 'held-out labelled users that the truth is measured on',
 } as const satisfies Record<keyof NonNullable<Truth['quality']>, string>
 
-export const metricsRoutes: FastifyPluginAsync<{ ports: AppPorts }> = async (app, { ports }) => {
+export const metricsRoutes: FastifyPluginAsync<{ ports: Pick<IngestPorts, 'truth'> }> = async (
+  app,
+  { ports },
+) => {
   app.get('/metrics', async (_request, reply) => {
     const registry = registryOf(ports.truth())
     return reply.type(registry.contentType).send(await registry.metrics())

@@ -3,7 +3,7 @@
 import { hash } from 'node:crypto'
 import type { FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify'
 import type { PersonasAnswer } from '../lookup/answer.ts'
-import type { AppPorts } from './app.ts'
+import type { LookupPorts, StatusPorts } from './app.ts'
 import { type OpenRtbMapping, openRtbDataOf } from './openrtb-mapping.ts'
 import { operations } from './operations.ts'
 import { batchBytesMax } from './personas.ts'
@@ -12,7 +12,7 @@ import { route } from './route.ts'
 import type { OpenRtbUser } from './schemas.ts'
 import { markStale } from './stale.ts'
 
-type Options = { readonly ports: AppPorts; readonly mapping: OpenRtbMapping }
+type Options = { readonly ports: LookupPorts & StatusPorts; readonly mapping: OpenRtbMapping }
 
 export const openRtbRoutes: FastifyPluginAsync<Options> = async (app, { ports, mapping }) => {
   const arrivals = new WeakMap<FastifyRequest, number>()

@@ -272,14 +272,11 @@ export const operations = {
     method: 'GET',
     path: '/readyz',
     tag: 'upkeep',
-    summary: 'Ingest runs',
-    answers: {
-      200: {
-        description: 'it does; records that wait to be applied',
-        schema: z.object({ status: z.literal('ready'), backlog: z.number().int() }),
-      },
-    },
-    problems: { 503: 'why it does not' },
+    summary: 'The process may be sent requests',
+    description:
+      'A process with `--role lookup` is ready while it can read, be it that nothing is ingested: `ingest_problem` and `behind_ms` say so.',
+    answers: { 200: { description: 'it may', schema: s.readiness } },
+    problems: { 503: 'why it may not' },
   },
   getMetrics: {
     id: 'getMetrics',

@@ -1,7 +1,7 @@
 // GET /v1/users/:id/personas: the answer held for a user, one record read; and the same of a batch of users.
 import type { FastifyPluginAsync } from 'fastify'
 import { idProblem } from '../core/ids.ts'
-import type { AppPorts } from './app.ts'
+import type { LookupPorts, StatusPorts } from './app.ts'
 import { operations } from './operations.ts'
 import { neverSeen, sendProblem } from './problem.ts'
 import { route } from './route.ts'
@@ -11,7 +11,10 @@ import { markStale } from './stale.ts'
 /** Bytes of a batch's body: ids of 256 bytes, each of them escaped. */
 export const batchBytesMax = 2 * 1024 * 1024
 
-export const personaRoutes: FastifyPluginAsync<{ ports: AppPorts }> = async (app, { ports }) => {
+export const personaRoutes: FastifyPluginAsync<{ ports: LookupPorts & StatusPorts }> = async (
+  app,
+  { ports },
+) => {
   // the one that bidders wait for: nothing between the id and the record but the id's own rule
   app.get<{ Params: { id: string } }>(operations.getPersonas.path, (request, reply) => {
     const { id } = request.params

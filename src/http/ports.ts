@@ -5,7 +5,6 @@ import type { FeedGone, FeedPage } from '../lookup/change-feed.ts'
 import type { Explanation } from '../lookup/explain.ts'
 import type { ProductAnswer } from '../lookup/product.ts'
 import type { UserChanges } from '../lookup/user-changes.ts'
-import type { QuarantinedRecord } from '../store/port.ts'
 
 /** Reading; what is undefined does not exist (or was erased). Throws TransientError for what cannot be said now. */
 export type ReadPorts = {
@@ -22,10 +21,6 @@ export type ReadPorts = {
     page: { readonly after?: number | undefined; readonly limit: number },
   ): Promise<UserChanges | undefined>
   feed(page: { readonly after?: number | undefined; readonly limit: number }): FeedPage | FeedGone
-  /** Quarantined records from this id on. */
-  quarantined(from: number, limit: number): QuarantinedRecord[]
-  /** For how long answers have been behind what was accepted, or ingest has been down, ms. */
-  behindMs(): number
 }
 
 /** An erasure that is on disk. `erased`: it has been applied, too; lookups answer 404 in either case. */

@@ -1,7 +1,7 @@
 // Quarantine: records that could not be applied, and another try for one.
 import type { FastifyPluginAsync } from 'fastify'
 import type { QuarantinedRecord } from '../store/port.ts'
-import type { AppPorts } from './app.ts'
+import type { IngestPorts } from './app.ts'
 import { operations } from './operations.ts'
 import { ProblemError } from './problem.ts'
 import { route } from './route.ts'
@@ -13,7 +13,7 @@ const shownBytes = 2000
 const pageBytesMax = 16 * 1024 * 1024
 const stepRecords = 4
 
-export const quarantineRoutes: FastifyPluginAsync<{ ports: AppPorts }> = async (app, { ports }) => {
+export const quarantineRoutes: FastifyPluginAsync<{ ports: IngestPorts }> = async (app, { ports }) => {
   route(app, operations.getQuarantine, ({ query }) => pageOf(ports, query))
 
   route(app, operations.replayQuarantined, async ({ params, reply }) => {
@@ -29,7 +29,7 @@ export const quarantineRoutes: FastifyPluginAsync<{ ports: AppPorts }> = async (
 }
 
 function pageOf(
-  { quarantined }: Pick<AppPorts, 'quarantined'>,
+  { quarantined }: Pick<IngestPorts, 'quarantined'>,
   { from, limit }: { from: number; limit: number },
 ): QuarantinePage {
   const records: QuarantinedRecord[] = []

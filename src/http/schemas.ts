@@ -294,3 +294,14 @@ export type OpenRtbUser = z.infer<typeof openrtbUser>
 export type OpenRtbData = z.infer<typeof openrtbData>
 export type PersonasBatch = z.infer<typeof personasBatch>
 export type QuarantinePage = z.infer<typeof quarantinePage>
+
+export const readiness = name(
+  'Readiness',
+  z.object({
+    status: z.literal('ready'),
+    role: z.enum(['all', 'ingest', 'lookup']),
+    backlog: z.number().int().describe('records that wait to be applied'),
+    behind_ms: z.number().int().describe('how old the oldest record is that was accepted and is not applied'),
+    ingest_problem: z.string().nullable().describe('why nothing is ingested now; null: it is'),
+  }),
+)

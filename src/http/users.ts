@@ -1,12 +1,12 @@
-// What is known of one user beside the answer: why it is so, and what changed. And erasing all of it.
+// What is known of one user beside the answer: why it is so, and what changed.
 import type { FastifyPluginAsync } from 'fastify'
 import { explanationGexf } from '../lookup/explanation-graph.ts'
-import type { AppPorts } from './app.ts'
+import type { LookupPorts } from './app.ts'
 import { operations } from './operations.ts'
 import { neverSeen, ProblemError } from './problem.ts'
 import { route } from './route.ts'
 
-export const userRoutes: FastifyPluginAsync<{ ports: AppPorts }> = async (app, { ports }) => {
+export const userRoutes: FastifyPluginAsync<{ ports: LookupPorts }> = async (app, { ports }) => {
   route(app, operations.getExplanation, ({ params, query, reply }) => {
     const explanation = ports.explain(params.id)
     if (explanation === undefined) throw new ProblemError(neverSeen(params.id))
@@ -20,11 +20,6 @@ export const userRoutes: FastifyPluginAsync<{ ports: AppPorts }> = async (app, {
     const page = await ports.userChanges(params.id, query)
     if (page === undefined) throw new ProblemError(neverSeen(params.id))
     return reply.type('application/json; charset=utf-8').send(changePage(page))
-  })
-
-  route(app, operations.eraseUser, async ({ params, reply }) => {
-    const receipt = await ports.erase(params.id)
-    return reply.code(receipt.erased ? 200 : 202).send(receipt)
   })
 }
 

@@ -2,7 +2,7 @@
 import { existsSync, mkdirSync, statfsSync } from 'node:fs'
 import { join } from 'node:path'
 import { type Database, open, type RootDatabase } from 'lmdb'
-import { FatalError, messageOf } from '../errors.ts'
+import { FatalError, messageOf, NoDataError } from '../errors.ts'
 import { Turns } from './turns.ts'
 
 /** With less room than this a new environment cannot be made, and its lock file's mapping would end the process. */
@@ -10,6 +10,8 @@ const freeBytesMin = 1 << 20
 /** What LMDB's errors are told apart by: errno of the write that failed, or its own code. */
 const errno = { EIO: 5, ENOSPC: 28, EROFS: 30 } as const
 const mapFull = -30792
+/** Threads of all processes that may read an environment at once. */
+const maxReaders = 1024
 
 /** The turns of the environments that are open in this thread. */
 const turnsOf = new WeakMap<RootDatabase, Turns>()
@@ -25,7 +27,7 @@ export function openLmdb({
   readOnly?: boolean
 }): RootDatabase {
   if (readOnly && !existsSync(join(path, 'data.mdb')))
-    throw new FatalError(
+    throw new NoDataError(
       `${path} holds no data of Kindred; name the directory given to \`replay\` or \`serve\` with --data`,
     )
   try {
@@ -51,7 +53,15 @@ function openInTurn(
   const turns = new Turns(path, readOnly)
   try {
     const env = turns.take(() =>
-      open({ path, maxDbs: 32, mapSize: mapSizeBytes, readOnly, noSubdir: false, encoding: 'binary' }),
+      open({
+        path,
+        maxDbs: 32,
+        maxReaders,
+        mapSize: mapSizeBytes,
+        readOnly,
+        noSubdir: false,
+        encoding: 'binary',
+      }),
     )
     turnsOf.set(env, turns)
     return env

@@ -45,6 +45,7 @@ function portsOf(): Ports {
     backlog: () => ({ records: 0, full: false }),
     truth: () => ({ epoch: 0, quality: undefined }),
     notReady: () => undefined,
+    ingestProblem: () => undefined,
   }
 }
 
@@ -276,7 +277,13 @@ describe('the service', () => {
     withApp(async (app, ports) => {
       ports.backlog = () => ({ records: 5, full: false })
       assert.deepEqual((await app.inject({ url: '/healthz' })).json(), { status: 'ok' })
-      assert.deepEqual((await app.inject({ url: '/readyz' })).json(), { status: 'ready', backlog: 5 })
+      assert.deepEqual((await app.inject({ url: '/readyz' })).json(), {
+        status: 'ready',
+        role: 'all',
+        backlog: 5,
+        behind_ms: 0,
+        ingest_problem: null,
+      })
       ports.notReady = () => 'ingest has ended: the disk is full'
       assert.equal((await app.inject({ url: '/healthz' })).statusCode, 200)
       const problem = problemOf(await app.inject({ url: '/readyz' }), 503)

@@ -223,7 +223,7 @@ describe('openrtb', () => {
       assert.deepEqual(await headersOf(), [undefined, undefined])
       api.ports.behindMs = () => 12_400
       assert.deepEqual(await headersOf(), ['behind', '12'])
-      api.ports.notReady = () => 'ingest has ended'
+      api.ports.ingestProblem = () => 'ingest has ended'
       assert.deepEqual(await headersOf(), ['down', '12'])
       const { headers } = await api.app.inject(`/v1/users/${encodeURIComponent(id)}/personas`)
       assert.equal(headers['x-kindred-stale'], 'down')

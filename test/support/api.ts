@@ -91,6 +91,8 @@ function portsOver(rig: Rig, { config, apply }: { config: Config; apply: Api['ap
     backlog: () => ({ records: 0, full: false }),
     truth: () => ({ epoch: 0, quality: undefined }),
     notReady: () => undefined,
+    ingestProblem: () => undefined,
+    quarantined: (from, limit) => rig.store.quarantinedRecords(from, limit),
     behindMs: () => 0,
   }
 }

@@ -1,7 +1,7 @@
 // Opening the LMDB environment of the state: schema and settings are checked before anything is read.
 import { randomBytes, randomUUID } from 'node:crypto'
 import type { Database, RootDatabase } from 'lmdb'
-import { FatalError } from '../../errors.ts'
+import { FatalError, NoDataError } from '../../errors.ts'
 import { closeLmdb, openLmdb, openNamed, openNumbered } from '../../lmdb/open.ts'
 import { commitHere } from './commit.ts'
 import { EditedTable } from './edited-table.ts'
@@ -126,7 +126,7 @@ function checkSettings(environment: Environment, { path, settings }: Environment
 export function checkSchema(schema: number | undefined, path: string): void {
   if (schema === schemaVersion) return
   if (schema === undefined)
-    throw new FatalError(`${path} is not a data directory of Kindred; name another with --data`)
+    throw new NoDataError(`${path} is not a data directory of Kindred; name another with --data`)
   throw new FatalError(
     schema < schemaVersion
       ? `${path} has schema ${schema}, this version reads ${schemaVersion}: run \`kindred backup\` with the version that wrote it, then \`kindred migrate --data …\``

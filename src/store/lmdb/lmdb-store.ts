@@ -47,6 +47,8 @@ export type LmdbStore = Store & {
   backup(path: string): Promise<void>
   /** Bytes of the memory map that are in use, and its size. */
   mapUse(): { used: number; size: number }
+  /** Gives back what readers that were killed held: pages that they read are not used again before. */
+  dropDeadReaders(): void
 }
 
 /** Opens (or makes) the store in the directory `path`. Throws FatalError saying what to do. */
@@ -143,6 +145,7 @@ export function openLmdbStore(options: LmdbStoreOptions): LmdbStore {
       await env.backup(path, true)
     },
     mapUse: () => mapUseOf(env),
+    dropDeadReaders: () => void env.readerCheck(),
   }
 }
 

@@ -1,0 +1,80 @@
+// How ingest stands, as the process that ingests writes it for those that only look up: a small file of the data directory,
+// replaced whole every second. It is not state: nothing is lost with it.
+import { readFileSync, renameSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { z } from 'zod'
+
+const schema = z.object({
+  pid: z.number(),
+  /** ms since 1970 of the clock that all processes of a machine share. */
+  at: z.number(),
+  /** Records that wait to be applied. */
+  waiting: z.number(),
+  /** How old the oldest of them is, ms. */
+  behind_ms: z.number(),
+  /** Why nothing is ingested; null when all is well. */
+  problem: z.string().nullable(),
+})
+export type IngestStatus = z.infer<typeof schema>
+
+/** How often it is written, and looked at. */
+export const statusWriteMs = 1_000
+export const statusReadMs = 250
+/** Who has not written for this long does not ingest. */
+const silenceMsMax = 4_000
+
+function statusPath(dir: string): string {
+  return join(dir, 'ingest-status.json')
+}
+
+/** Replaces the file. Throws what the file system does. */
+export function writeStatus(dir: string, status: IngestStatus): void {
+  const path = statusPath(dir)
+  writeFileSync(`${path}.next`, `${JSON.stringify(status)}\n`)
+  renameSync(`${path}.next`, path)
+}
+
+/** What a process that only looks up knows of ingest: as of the last `look`. */
+export class StatusReader {
+  readonly #dir: string
+  readonly #now: () => number
+  /** When it was begun to look: for how long there has been nothing, where there is nothing. */
+  readonly #since: number
+  #status: IngestStatus | undefined
+
+  /** `now`: ms since 1970. */
+  constructor(dir: string, now: () => number) {
+    this.#dir = dir
+    this.#now = now
+    this.#since = now()
+    this.look()
+  }
+
+  /** Reads the file; what cannot be read is as good as none. */
+  look(): void {
+    try {
+      this.#status = schema.parse(JSON.parse(readFileSync(statusPath(this.#dir), 'utf8')))
+    } catch {
+      this.#status = undefined
+    }
+  }
+
+  /** Why nothing is ingested; undefined when all is well. */
+  problem(): string | undefined {
+    if (this.#status === undefined) return 'no process ingests: start one with `--role ingest`'
+    const silent = this.#now() - this.#status.at
+    if (silent <= silenceMsMax) return this.#status.problem ?? undefined
+    return `ingest (process ${this.#status.pid}) has not been heard of for ${Math.round(silent / 1000)} s`
+  }
+
+  /** How far answers are behind what was accepted as far as can be told, ms. */
+  behindMs(): number {
+    if (this.#status === undefined) return this.#now() - this.#since
+    const { at, behind_ms } = this.#status
+    return this.problem() === undefined ? behind_ms : behind_ms + Math.max(0, this.#now() - at)
+  }
+
+  get waiting(): number {
+    return this.#status?.waiting ?? 0
+  }
+}

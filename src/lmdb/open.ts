@@ -122,6 +122,11 @@ export function mapUseOf(env: RootDatabase): { used: number; size: number } {
   return { used: (lastPageNumber + 1) * pageSize, size: mapSize }
 }
 
+/** Gives back what readers that were killed held: pages that they read are not used again before. */
+export function dropDeadReaders(env: RootDatabase): void {
+  ;(env as RootDatabase & { readerCheck(): number }).readerCheck()
+}
+
 type KeyBuffer = Buffer & { dataView?: DataView }
 
 const numberKeys = {

@@ -1,5 +1,5 @@
 // Run as a process on an LMDB environment. `commit`: a row after another until it is told to stop, then tells how many;
-// `open N`: opens it N times, as readers do, on a busy machine.
+// `open N`: opens it N times, as readers do, on a busy machine. `read`: stays in the middle of reading.
 import { Worker } from 'node:worker_threads'
 import { closeLmdb, openLmdb, openNumbered, transact } from '../../src/lmdb/open.ts'
 
@@ -32,4 +32,13 @@ async function commit(): Promise<void> {
   process.disconnect()
 }
 
-await (role === 'open' ? open() : commit())
+async function read(): Promise<void> {
+  const env = openLmdb({ ...options, readOnly: true })
+  for (const _ of openNumbered(env, 'rows').getRange({ snapshot: true })) {
+    process.send!('reading')
+    await new Promise(() => setInterval(() => {}, 1000)) // until it is killed
+  }
+}
+
+const roles: Record<string, () => Promise<void>> = { open, commit, read }
+await roles[role!]!()

@@ -1,7 +1,7 @@
 // LMDB adapter of the store: a batch changes rows in memory; at its end they are written once, in key order, in one
 // transaction.
 import { assert } from '../../core/assert.ts'
-import { closeLmdb, mapUseOf } from '../../lmdb/open.ts'
+import { closeLmdb, dropDeadReaders, mapUseOf } from '../../lmdb/open.ts'
 import { type Counters, emptyCounters, type Store, type StoreWriter } from '../port.ts'
 import { type Committer, commitHere, commitInThread } from './commit.ts'
 import { edgeTables } from './edge-tables.ts'
@@ -145,7 +145,7 @@ export function openLmdbStore(options: LmdbStoreOptions): LmdbStore {
       await env.backup(path, true)
     },
     mapUse: () => mapUseOf(env),
-    dropDeadReaders: () => void env.readerCheck(),
+    dropDeadReaders: () => dropDeadReaders(env),
   }
 }
 

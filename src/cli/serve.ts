@@ -53,7 +53,7 @@ export function addServe(program: Command): void {
         pino.destination(2),
       )
       const stopped = signalled()
-      const server = await startServer({
+      const starting = startServer({
         dir: options.data,
         config,
         role: options.role,
@@ -64,6 +64,11 @@ export function addServe(program: Command): void {
           : { prototypes: readImport(options.prototypes, options.personas) }),
         standby: options.standby || config.kafkaBrokers !== '',
       })
+      const server = await Promise.race([starting, stopped])
+      if (typeof server === 'string') {
+        logger.info({ signal: server }, 'stopped before it served')
+        process.exit(0) // it may be waiting for another process; what it began is as after a crash
+      }
       logger.info({ address: server.address, role: options.role, data: options.data }, 'serving')
       const failure = await Promise.race([stopped, server.failed])
       if (failure instanceof Error) logger.fatal(failure.message)

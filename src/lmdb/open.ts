@@ -3,6 +3,7 @@ import { existsSync, mkdirSync, statfsSync } from 'node:fs'
 import { join } from 'node:path'
 import { type Database, open, type RootDatabase } from 'lmdb'
 import { FatalError, messageOf, NoDataError } from '../errors.ts'
+import { claimProcessId } from './process-id.ts'
 import { Turns } from './turns.ts'
 
 /** With less room than this a new environment cannot be made, and its lock file's mapping would end the process. */
@@ -13,8 +14,9 @@ const mapFull = -30792
 /** Threads of all processes that may read an environment at once. */
 const maxReaders = 1024
 
-/** The turns of the environments that are open in this thread. */
+/** The turns of the environments that are open in this thread, and what closing one gives back. */
 const turnsOf = new WeakMap<RootDatabase, Turns>()
+const claimOf = new WeakMap<RootDatabase, { release(): void }>()
 
 /** Opens an LMDB environment in a directory of its own; errors say which directory and what to do. */
 export function openLmdb({
@@ -50,6 +52,7 @@ function openInTurn(
   path: string,
   { mapSizeBytes, readOnly }: { mapSizeBytes: number; readOnly: boolean },
 ): RootDatabase {
+  const claim = claimProcessId(path, readOnly)
   const turns = new Turns(path, readOnly)
   try {
     const env = turns.take(() =>
@@ -64,9 +67,11 @@ function openInTurn(
       }),
     )
     turnsOf.set(env, turns)
+    claimOf.set(env, claim)
     return env
   } catch (error) {
     turns.close()
+    claim.release()
     throw error
   }
 }
@@ -83,6 +88,8 @@ export async function closeLmdb(env: RootDatabase): Promise<void> {
   } finally {
     turnsOf.get(env)?.close()
     turnsOf.delete(env)
+    claimOf.get(env)?.release()
+    claimOf.delete(env)
   }
 }
 

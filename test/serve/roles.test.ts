@@ -91,6 +91,16 @@ describe('serve by roles', () => {
       assert.equal((await ingest.stop()).code, 0)
     }))
 
+  it('ends at once when it is told to while it waits', () =>
+    withDirectory(async (dir) => {
+      const early = start(['serve', '--port', '0', '--role', 'lookup', '--data', join(dir, 'data')])
+      await sleep(1000) // it says nothing before it serves
+      early.child.kill('SIGTERM')
+      const { code, stderr } = await early.ended
+      assert.equal(code, 0, stderr)
+      assert.match(stderr, /stopped before it served/)
+    }))
+
   it('refuses settings that answers depend on and that the directory was not made with', () =>
     withDirectory(async (dir) => {
       const ingest = await ingesting(dir)

@@ -1,5 +1,6 @@
 // Run as a process on an LMDB environment. `commit`: a row after another until it is told to stop, then tells how many;
 // `open N`: opens it N times, as readers do, on a busy machine. `read`: stays in the middle of reading.
+// `ask`: opens it once it is told to.
 import { Worker } from 'node:worker_threads'
 import { closeLmdb, openLmdb, openNumbered, transact } from '../../src/lmdb/open.ts'
 
@@ -40,5 +41,12 @@ async function read(): Promise<void> {
   }
 }
 
-const roles: Record<string, () => Promise<void>> = { open, commit, read }
+async function ask(): Promise<void> {
+  process.send!('waiting')
+  await new Promise((resolve) => process.once('message', resolve))
+  await closeLmdb(openLmdb({ ...options, readOnly: true }))
+  process.disconnect()
+}
+
+const roles: Record<string, () => Promise<void>> = { open, commit, read, ask }
 await roles[role!]!()

@@ -80,7 +80,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
 /** A process that reads what another writes, now or later. */
 async function lookupSide({ options, shared, closing, leaving }: Context): Promise<Side> {
   const { dir, config, logger } = options
-  const store = await whenMade(() => openReader({ dir, config }))
+  const store = await whenMade(() => openReader({ dir, config }), { logger })
   closing.push(() => store.close())
   const reads = createReads(store, { config, hidden: () => false, now: Date.now })
   closing.push(() => reads.close())
@@ -103,7 +103,7 @@ async function ingestSide({ options, shared, closing, leaving }: Context): Promi
   const { dir, config, role, logger, ...input } = options
   const ingest = await startIngest({ dir, config, ...input }, logger)
   closing.push(() => ingest.stop())
-  const store = await whenMade(() => openReaderBesideWriter({ dir, config }), ingest)
+  const store = await whenMade(() => openReaderBesideWriter({ dir, config }), { logger, ingest })
   closing.push(() => store.close())
   every(deadReadersMs, closing, () => store.dropDeadReaders())
   const log = openLog({ dir, config })
@@ -179,13 +179,19 @@ async function closeApp(app: FastifyInstance): Promise<void> {
 }
 
 /** A process may be there before the writer has made the store. */
-async function whenMade(open: () => LmdbStore, ingest?: Ingest): Promise<LmdbStore> {
-  for (const end = performance.now() + storeMsMax; ; ) {
+async function whenMade(
+  open: () => LmdbStore,
+  { logger, ingest }: { logger: FastifyBaseLogger | undefined; ingest?: Ingest },
+): Promise<LmdbStore> {
+  const end = performance.now() + storeMsMax
+  for (let told = false; ; told = true) {
     try {
       return open()
     } catch (error) {
       const mayCome = error instanceof NoDataError && (ingest === undefined || ingest.problem() !== undefined)
       if (!mayCome || performance.now() > end) throw error
+      if (!told)
+        logger?.info(`there is no data yet: waiting ${storeMsMax / 1000} s for a process that ingests`)
     }
     const failure = await Promise.race(
       [ingest?.failed, sleep(storePollMs)].filter((one) => one !== undefined),

@@ -3,7 +3,6 @@ import assert from 'node:assert/strict'
 import { Agent, request } from 'node:http'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { run, type Settings, start, withDirectory } from '../support/command.ts'
 import { logged, type Server, serve } from '../support/server.ts'
 import { purchasesOf } from '../support/traffic.ts'
@@ -82,8 +81,7 @@ describe('serve by roles', () => {
     withDirectory(async (dir) => {
       const data = join(dir, 'data')
       const early = start(['serve', '--port', '0', '--role', 'lookup', '--data', data])
-      await sleep(300)
-      assert.equal(early.child.exitCode, null, early.stderr())
+      await until('it waits', () => early.stderr().includes('waiting'))
       const ingest = await ingesting(data)
       await until('it serves', () => logged(early.stderr()).some(({ msg }) => msg === 'serving'))
       early.child.kill('SIGTERM')
@@ -94,7 +92,7 @@ describe('serve by roles', () => {
   it('ends at once when it is told to while it waits', () =>
     withDirectory(async (dir) => {
       const early = start(['serve', '--port', '0', '--role', 'lookup', '--data', join(dir, 'data')])
-      await sleep(1000) // it says nothing before it serves
+      await until('it waits', () => early.stderr().includes('waiting'))
       early.child.kill('SIGTERM')
       const { code, stderr } = await early.ended
       assert.equal(code, 0, stderr)

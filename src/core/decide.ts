@@ -84,8 +84,9 @@ export function decideByOdds(
 }
 
 /**
- * How far S(u) may move (in any entry, and in total) before deciding a landed user anew can give another answer. A move of r
- * changes log q_c by at most 1.39 r (1/S_c + 1/ΣS) while r is at most half of either, for −log(1 − x) ≤ 1.39 x there.
+ * How far S(u) may move (in any entry, and in total) before deciding a landed user anew can give another answer. A persona
+ * is entered or left where q_c crosses the share at which its log odds are at the threshold; two held ones change places
+ * where their log odds meet.
  */
 export function oddsSlack(
   odds: Float64Array,
@@ -104,34 +105,74 @@ export function oddsSlack(
     readonly landingMassMin: number
   },
 ): number {
+  const { carried, calibration, enterOdds, exitOdds } = policy
+  const { coefficients } = calibration
   const personas = odds.length
   const total = scoreTotal(score, personas)
   const logDegree = logDegreeOf(weight)
+  const floor = shareMin * total
   let slack = Math.min(total / 2, total - landingMassMin * weight * publishedOne)
-  const steepness = (c: number) => {
-    const { coefficients } = policy.calibration
-    const slope = Math.abs(
-      coefficients[c * featureCount + 1]! + coefficients[c * featureCount + 4]! * logDegree,
-    )
-    const entry = Math.max(score.values[score.offset + c]!, shareMin * total)
-    if (slope > 0) slack = Math.min(slack, entry / 2)
-    return 1.39 * slope * (1 / entry + 1 / total)
-  }
-  const steepest = primary < 0 ? 0 : steepness(primary)
   for (let c = 0; c < personas; c++) {
-    if (policy.carried[c] === 0) continue
-    const steep = steepness(c)
+    const slope = coefficients[c * featureCount + 1]! + coefficients[c * featureCount + 4]! * logDegree
+    if (carried[c] === 0 || slope === 0) continue
+    const entry = score.values[score.offset + c]!
     const holds = held.values[held.offset + c] === 1
-    const margin = holds ? odds[c]! - policy.exitOdds : policy.enterOdds - odds[c]!
-    if (steep > 0) slack = Math.min(slack, margin / steep)
-    if (holds && c !== primary && steep + steepest > 0)
-      slack = Math.min(slack, (odds[primary]! - odds[c]!) / (steep + steepest))
+    const away = (holds ? exitOdds : enterOdds) - odds[c]!
+    const sure = Math.abs(away) - roundingOdds * (1 + Math.abs(odds[c]!))
+    if (sure <= 0) return 0
+    // S_c at which the threshold is reached, were the total to stay: log odds are slope · log q and what does not move
+    const target = Math.max(entry, floor) * Math.exp((away < 0 ? -sure : sure) / slope)
+    if (target <= floor || target === Number.POSITIVE_INFINITY) continue // no share there is gets there
+    // (S_c ± r) / (Σ ∓ r) = target / Σ
+    slack = Math.min(slack, Math.abs(target - entry) / (1 + target / total))
   }
+  if (primary >= 0)
+    slack = Math.min(slack, slackOfPrimary(odds, held, { score, total, logDegree, primary, policy }))
   return slack - total * rounding
 }
 
-/** More than any rounding could hide. */
+/**
+ * How far before another held persona may have higher odds than the primary. A move of r changes log q_c by at most
+ * 1.39 r (1/S_c + 1/ΣS) while r is at most half of either, for −log(1 − x) ≤ 1.39 x there.
+ */
+function slackOfPrimary(
+  odds: Float64Array,
+  held: { readonly values: Uint8Array; readonly offset: number },
+  {
+    score,
+    total,
+    logDegree,
+    primary,
+    policy,
+  }: {
+    readonly score: Row
+    readonly total: number
+    readonly logDegree: number
+    readonly primary: number
+    readonly policy: OddsPolicy
+  },
+): number {
+  const { coefficients } = policy.calibration
+  let slack = Number.POSITIVE_INFINITY
+  const steepness = (c: number) => {
+    const slope = coefficients[c * featureCount + 1]! + coefficients[c * featureCount + 4]! * logDegree
+    const entry = Math.max(score.values[score.offset + c]!, shareMin * total)
+    if (slope !== 0) slack = Math.min(slack, entry / 2)
+    return 1.39 * Math.abs(slope) * (1 / entry + 1 / total)
+  }
+  let steepest: number | undefined
+  for (let c = 0; c < odds.length; c++) {
+    if (c === primary || held.values[held.offset + c] === 0) continue
+    steepest ??= steepness(primary)
+    const steep = steepness(c) + steepest
+    if (steep > 0) slack = Math.min(slack, (odds[primary]! - odds[c]!) / steep)
+  }
+  return slack
+}
+
+/** More than any rounding could hide, of scores and of log odds. */
 const rounding = 1e-9
+const roundingOdds = 1e-12
 
 /** By how much at the most a move of S(u) moves an entry, or the total. */
 export function oddsReach(move: Float64Array): number {

@@ -164,8 +164,8 @@ describe('slack of a decision by probability', () => {
           const move = Float64Array.from(parts)
           const scale = (0.999 * slack) / oddsReach(move)
           if (!(scale > 0 && Number.isFinite(scale))) continue
-          const near = values.map((value, c) => value + move[c]! * scale)
-          if (near.some((value) => value < 0)) continue
+          const near = values.map((value, c) => Math.max(0, value + move[c]! * scale))
+          if (oddsReach(near.map((value, c) => value - values[c]!)) >= slack) continue // cut off at 0, it reaches further
           moved++
           const again = decide(near, held)
           assert.deepEqual(again.held, held)

@@ -4,7 +4,9 @@ import { parentPort, workerData } from 'node:worker_threads'
 import type { Config } from './config.ts'
 import type { PrototypeImport } from './core/event.ts'
 import { messageOf } from './errors.ts'
+import { ingestMetricsOf } from './ingest-metrics.ts'
 import { type LogLevel, StatusReport } from './kafka/report.ts'
+import type { IngestMetrics } from './metrics/ingest-metrics.ts'
 import { openProfiler, type Profiler, type ProfilerOptions, tryOpenProfiler } from './profiler.ts'
 import { openKafkaParts, usesKafka } from './profiler-kafka.ts'
 import { openChangeFile } from './sink/change-file.ts'
@@ -26,7 +28,12 @@ export type WorkerMessage =
   /** Another process writes the directory: this one waits. */
   | { readonly kind: 'standby'; readonly holder: string }
   /** Sent every second while ingest runs, and when it changes what does not work. */
-  | { readonly kind: 'beat'; readonly position: number; readonly problem: string | undefined }
+  | {
+      readonly kind: 'beat'
+      readonly position: number
+      readonly problem: string | undefined
+      readonly metrics: IngestMetrics
+    }
   | {
       readonly kind: 'log'
       readonly level: LogLevel
@@ -48,8 +55,9 @@ async function ingest(input: WorkerInput): Promise<void> {
   parentPort!.on('message', () => stop.abort())
   let profiler: Profiler | undefined
   const tell = () => {
-    if (profiler !== undefined)
-      send({ kind: 'beat', position: profiler.store.counters().position, problem: report.notReady })
+    if (profiler === undefined) return
+    const { position } = profiler.store.counters()
+    send({ kind: 'beat', position, problem: report.notReady, metrics: ingestMetricsOf(profiler) })
   }
   const report = new StatusReport(
     (level, message, fields) => send({ kind: 'log', level, message, fields }),

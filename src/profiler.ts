@@ -48,6 +48,7 @@ export type Profiler = AsyncDisposable & {
   readonly consumer: Consumer
   /** Kafka's parts; undefined where it is not asked for. */
   readonly kafka: KafkaParts | undefined
+  readonly sinks: readonly Sink[]
 }
 
 export type ProfilerOptions = Place & {
@@ -111,6 +112,7 @@ function openLocked(
       engine,
       consumer,
       kafka,
+      sinks,
       async [Symbol.asyncDispose]() {
         consumer.close()
         await kafka?.source?.close()

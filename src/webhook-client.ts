@@ -5,6 +5,7 @@ import type { Subscription } from './codec/webhook-subscription.ts'
 import type { Config } from './config.ts'
 import { unreachable } from './core/assert.ts'
 import { FatalError, messageOf } from './errors.ts'
+import type { WebhookMetrics } from './metrics/webhook-metrics.ts'
 import type { OutboxRow, Sink } from './sink/port.ts'
 import { hasWebhooks, type WebhookStore } from './sink/webhook/store.ts'
 import type { WebhookReply, WebhookRequest, WebhookThreadInput } from './webhook-thread.ts'
@@ -36,6 +37,7 @@ export class WebhookSink implements Sink {
   #next: number
   #worker: Worker | undefined
   #failure: FatalError | undefined
+  #metrics: WebhookMetrics | undefined
 
   constructor(options: WebhookSinkOptions) {
     this.#options = options
@@ -54,6 +56,11 @@ export class WebhookSink implements Sink {
 
   get idle(): boolean {
     return this.#worker === undefined
+  }
+
+  /** What the thread told last; undefined while there is none. */
+  get metrics(): WebhookMetrics | undefined {
+    return this.#metrics
   }
 
   async deliver(rows: readonly OutboxRow[]): Promise<void> {
@@ -98,6 +105,9 @@ export class WebhookSink implements Sink {
         return this.#pending.shift()?.resolve()
       case 'failed':
         return this.#fail(new FatalError(reply.message))
+      case 'metrics':
+        this.#metrics = reply.metrics
+        return
       case 'warn':
         return this.#options.warn(reply.message, reply.fields)
       default:

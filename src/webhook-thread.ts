@@ -3,6 +3,7 @@ import { parentPort, workerData } from 'node:worker_threads'
 import type { Config } from './config.ts'
 import { unreachable } from './core/assert.ts'
 import { messageOf } from './errors.ts'
+import type { WebhookMetrics } from './metrics/webhook-metrics.ts'
 import type { OutboxRow } from './sink/port.ts'
 import { Dispatcher } from './sink/webhook/dispatcher.ts'
 import { openWebhookStore, webhookLimits, webhookSender } from './webhooks.ts'
@@ -15,6 +16,8 @@ export type WebhookReply =
   /** The request longest unanswered is done. */
   | { readonly kind: 'done' }
   | { readonly kind: 'failed'; readonly message: string }
+  /** Sent every second. */
+  | { readonly kind: 'metrics'; readonly metrics: WebhookMetrics }
   | { readonly kind: 'warn'; readonly message: string; readonly fields: Readonly<Record<string, unknown>> }
 
 function reply(message: WebhookReply): void {
@@ -23,6 +26,7 @@ function reply(message: WebhookReply): void {
 
 /** An edit is taken up within this. */
 const editsMs = 100
+const metricsMs = 1000
 
 const input = workerData as WebhookThreadInput
 const store = openWebhookStore(input)
@@ -42,11 +46,14 @@ const dispatcher = new Dispatcher({
   fatal: (error) => reply({ kind: 'failed', message: messageOf(error) }),
 })
 
+const telling = setInterval(() => reply({ kind: 'metrics', metrics: dispatcher.metrics() }), metricsMs)
+
 async function answer(request: WebhookRequest): Promise<void> {
   switch (request.kind) {
     case 'deliver':
       return dispatcher.deliver(request.rows)
     case 'close':
+      clearInterval(telling)
       dispatcher.close()
       return store.close()
     default:

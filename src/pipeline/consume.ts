@@ -3,13 +3,16 @@
 
 import { setImmediate } from 'node:timers/promises'
 import { mentionsUser } from '../codec/mentions-user.ts'
+import type { IngestMetrics } from '../metrics/ingest-metrics.ts'
 import type { DeadLetterSink, Sink } from '../sink/port.ts'
 import type { RecordBatch, Source, SourceRecord, Stream } from '../source/port.ts'
 import type { NamedSinkCursor, Store, StoreWriter } from '../store/port.ts'
 import type { Engine } from './engine.ts'
+import { IngestMeter } from './ingest-meter.ts'
 import { type BatchCounts, processBatch } from './process-batch.ts'
 import { Relay } from './relay.ts'
 import { writeDirty } from './run.ts'
+import { newTally } from './tally.ts'
 import { shadowOf } from './version.ts'
 
 /** Prototype edges read between two batches while a version is built. */
@@ -50,6 +53,7 @@ export type ConsumeOptions = {
 export class Consumer {
   readonly #options: ConsumeOptions
   readonly #relay: Relay
+  readonly #meter = new IngestMeter()
   #switchRequested = 0
   #batches = 0
   /** Whose turn it is to be asked first: neither the log nor the stream waits for long where both have much. */
@@ -69,6 +73,25 @@ export class Consumer {
   /** Offset of the next record of the log to consume. */
   get watermark(): number {
     return this.#options.store.watermark(this.#options.log.name)
+  }
+
+  /** What was consumed so far, and what is still to be done. */
+  metrics(): Omit<IngestMetrics, 'partitions' | 'thread' | 'webhooks'> {
+    const { store, engine } = this.#options
+    const { driftGreatest, ...sums } = this.#meter.read(performance.now())
+    const { quarantined, sweepNext, sweepEnd } = store.counters()
+    return {
+      ...sums,
+      drift: { greatest: driftGreatest, limit: engine.policy.delta },
+      queue: {
+        sweepUsers: Math.max(0, sweepEnd - sweepNext),
+        shadowPrototypes: engine.shadow?.waiting ?? 0,
+        scrubs: store.scrubs().length,
+      },
+      quarantined,
+      sinks: this.#relay.backlogs,
+      hot: { users: engine.users.use, products: engine.products.use },
+    }
   }
 
   /** Does what is due; false when there is nothing to do now. */
@@ -147,9 +170,9 @@ export class Consumer {
 
   /** One commit may be on its way to disk while the next batch is applied; sinks get what is on disk. */
   async #consume(batch: RecordBatch): Promise<void> {
-    const { store, engine, onBatch } = this.#options
+    const { onBatch } = this.#options
     this.#tellErasures()
-    const counts = processBatch({ store, engine }, batch)
+    const counts = this.#apply(batch)
     const before = this.#flush
     this.#flush = this.#onDisk(batch)
     this.#flush.catch(() => undefined) // whoever awaits it next is told
@@ -158,11 +181,32 @@ export class Consumer {
     await before
   }
 
+  #apply(batch: RecordBatch): BatchCounts {
+    const { store, engine } = this.#options
+    const { rewalks, changes } = store.counters()
+    const began = performance.now()
+    const counts = processBatch({ store, engine }, batch)
+    const now = performance.now()
+    const after = store.counters()
+    this.#meter.applied({
+      counts,
+      tally: engine.tally,
+      rewalks: after.rewalks - rewalks,
+      changes: after.changes - changes,
+      applyMs: now - began,
+      now,
+    })
+    engine.tally = newTally()
+    return counts
+  }
+
   /** Once the batch's commit is on disk its change events go out, and its source may be told. */
   async #onDisk({ source, next, records }: RecordBatch): Promise<void> {
     const { store, log, stream, batchSize } = this.#options
     const ends = { ...store.counters() }
+    const applied = performance.now()
     await store.flushed()
+    this.#meter.committed(performance.now() - applied)
     this.#relay.advance(ends, { busy: records.length >= batchSize }) // a full batch: there is a backlog
     if (source !== log.name) stream?.consumed(source, next)
   }

@@ -54,6 +54,11 @@ export function emitIfChanged(
   users.touch(slot)
   if (difference === undefined) return false
   users.sequence[slot]!++
+  const { tally } = engine
+  tally.entered += difference.entered.length
+  tally.exited += difference.exited.length
+  if (after.primary !== before.primary) tally.primary++
+  if (after.status !== before.status) tally.status++
   const change = {
     userId: users.userId[slot]!,
     sequence: users.sequence[slot]!,

@@ -13,6 +13,7 @@ import { HotProducts } from './hot-products.ts'
 import { HotUsers } from './hot-users.ts'
 import { countPrototypeEdges, type PrototypeEdges } from './prototype-edges.ts'
 import type { Shadow } from './shadow.ts'
+import { newTally, type Tally } from './tally.ts'
 
 export type CalibrationPolicy = {
   /** Prototypes with a live edge from which on probabilities are fitted; 0: never. */
@@ -64,6 +65,8 @@ export type Engine = {
   /** The next version while it is built beside the active one. */
   shadow: Shadow | undefined
   readonly neighbours: ReturnType<typeof newNeighbours>
+  /** What the running batch did, for whoever watches. */
+  tally: Tally
 }
 
 const noVersion: PrototypeVersion = { version: 0, hash: '', personas: [], shareSums: [], prototypes: 0 }
@@ -92,6 +95,7 @@ export function createEngine(
     titles: new Map(),
     shadow: undefined,
     neighbours: newNeighbours(),
+    tally: newTally(),
   }
 }
 
@@ -103,6 +107,7 @@ export function resetEngine(engine: Engine, store: StoreReader): void {
   engine.prototypes = countPrototypeEdges(store, labels.keys())
   Object.assign(engine, hotFor(engine.active, engine.policy))
   engine.titles.clear()
+  engine.tally = newTally()
   engine.shadow = undefined
 }
 

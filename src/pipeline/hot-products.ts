@@ -1,6 +1,7 @@
 // Published vectors kept hot: one flat array, a row a product. All of it can be read again from the store.
 import type { ProductIndex } from '../core/ids.ts'
 import type { Row } from '../core/walk.ts'
+import type { HotUse } from '../metrics/ingest-metrics.ts'
 import type { StoreReader } from '../store/port.ts'
 
 /** Bytes of a product beside its vector: its place. */
@@ -41,6 +42,11 @@ export class HotProducts {
   publish(product: ProductIndex, published: Float64Array): void {
     const at = this.#rowOf(product)
     if (at >= 0) this.#values.set(published, at)
+  }
+
+  get use(): HotUse {
+    const rowBytes = this.#personas * 8 + overheadBytes
+    return { entries: this.#used, bytes: this.#used * rowBytes, bytesMax: this.#rowsMax * rowBytes }
   }
 
   clear(): void {

@@ -4,6 +4,7 @@ import { assert } from '../core/assert.ts'
 import type { UserId, UserIndex } from '../core/ids.ts'
 import { type Method, methods, type Status, statuses } from '../core/persona.ts'
 import type { Snapshot } from '../core/sampled-walk.ts'
+import type { HotUse } from '../metrics/ingest-metrics.ts'
 import type { UserRow } from '../store/port.ts'
 
 /** Bytes of a user beside scores, scores as written, probabilities, content and held flags: id, since-times, small fields. */
@@ -62,6 +63,11 @@ export class HotUsers {
 
   get full(): boolean {
     return this.#used >= this.#slotsMax
+  }
+
+  get use(): HotUse {
+    const rowBytes = this.personas * 33 + overheadBytes
+    return { entries: this.#used, bytes: this.#used * rowBytes, bytesMax: this.#slotsMax * rowBytes }
   }
 
   /** Makes a user hot, as its row says, with S of zeros: the caller walks it. */

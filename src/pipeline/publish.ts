@@ -5,7 +5,7 @@ import { oddsReach } from '../core/decide.ts'
 import type { ProductIndex, UserIndex } from '../core/ids.ts'
 import { decisionReach } from '../core/persona.ts'
 import type { ShareList } from '../core/prototype.ts'
-import { exactVector, mustPublish, roundVector } from '../core/vector.ts'
+import { exactVector, mustPublish, publishedDrift, rhoOf, roundVector } from '../core/vector.ts'
 import { addScaled, scoreTotal } from '../core/walk.ts'
 import { newNeighbours, type VectorRow } from '../store/port.ts'
 import { decideUser } from './decide-user.ts'
@@ -77,6 +77,10 @@ function moveEdge(
     shiftReach = engine.calibrated === undefined ? decisionReach(shift, policy.decision) : oddsReach(shift)
     vector.publishedAt = cause.position
     engine.products.publish(product, vector.published)
+    engine.tally.publications++
+  } else if (vector.mass > 0) {
+    const drift = publishedDrift(exact, vector.published, 0) / rhoOf(vector.mass, policy.kappa)
+    engine.tally.drift = Math.max(engine.tally.drift, drift)
   }
   tx.putVector(active.meta.version, product, vector)
   return due

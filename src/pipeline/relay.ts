@@ -11,7 +11,7 @@ export type Ends = { readonly changes: number; readonly quarantineIds: number }
 
 /** One sink's way from the store: hands it rows below `end`; false when there are none. */
 type Line = {
-  readonly sink: { readonly next: number; readonly lingerMs?: number }
+  readonly sink: { readonly name: string; readonly next: number; readonly lingerMs?: number }
   readonly endOf: (ends: Ends) => number
   readonly hand: (end: number) => Promise<boolean>
   end: number
@@ -46,6 +46,14 @@ export class Relay {
   /** Rows that are on disk and that the sink furthest behind has not taken. */
   get behind(): number {
     return Math.max(0, ...this.#lines.map((line) => line.end - reached(line)))
+  }
+
+  /** Rows that are on disk and that each sink has not taken. */
+  get backlogs(): { readonly name: string; readonly backlog: number }[] {
+    return this.#lines.map((line) => ({
+      name: line.sink.name,
+      backlog: Math.max(0, line.end - reached(line)),
+    }))
   }
 
   /**

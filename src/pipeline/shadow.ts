@@ -30,6 +30,11 @@ export class Shadow {
     return this.#waiting.length === 0
   }
 
+  /** Prototypes whose edges are still to be read. */
+  get waiting(): number {
+    return this.#waiting.length
+  }
+
   /** Scans prototypes until about `edgesMax` edges were read. */
   build(store: StoreReader, edgesMax: number): void {
     let edges = 0

@@ -16,7 +16,9 @@ import { checkOwner, ownerMark, type StoreMark } from '../kafka/owner.ts'
 import { kafkaFailure } from '../kafka/problem.ts'
 import type { Report } from '../kafka/report.ts'
 import { monotonicMs } from '../kafka/shared-state.ts'
+import type { PartitionLag } from '../metrics/ingest-metrics.ts'
 import { type Claim, ownerAssigner } from './kafka-assigner.ts'
+import { PartitionLags } from './kafka-lag.ts'
 import { FetchedQueue } from './kafka-queue.ts'
 import type { SchemaLookup } from './kafka-schemas.ts'
 import { beginnings } from './kafka-start.ts'
@@ -66,6 +68,7 @@ export class KafkaSource implements Stream {
   readonly #positions = new Map<string, number>()
   readonly #onDisk = new Map<string, number>()
   readonly #mirrored = new Map<string, number>()
+  readonly #lags = new PartitionLags()
   readonly #stopped = new AbortController()
   #ended: Promise<void> | undefined
   #failure: FatalError | undefined
@@ -98,6 +101,12 @@ export class KafkaSource implements Stream {
 
   consumed(source: string, next: number): void {
     this.#onDisk.set(source, next)
+    this.#lags.consumed(source, next)
+  }
+
+  /** How far each partition that this process owns is ahead of what is on disk; `now`: ms since 1970. */
+  lags(now: number): PartitionLag[] {
+    return this.#lags.read(now)
   }
 
   /** Leaves the group, its offsets mirrored. */
@@ -250,6 +259,7 @@ export class KafkaSource implements Stream {
       const begin = this.#begins.find((batch) => batch.source === source)
       const offset = begin?.next ?? stored[source] ?? 0 // a partition that was just added: from its beginning
       this.#positions.set(source, offset)
+      this.#lags.begin(source, offset)
       if (begin === undefined && !this.#onDisk.has(source)) this.#onDisk.set(source, offset)
       consumer.seek({ ...partition, offset: String(offset) })
     }
@@ -272,6 +282,7 @@ export class KafkaSource implements Stream {
     this.#assigned = false
     this.#options.onLease(0)
     this.#positions.clear()
+    this.#lags.clear()
     this.#mirrored.clear()
     this.#queue.clear()
   }
@@ -322,7 +333,13 @@ export class KafkaSource implements Stream {
       schemas,
     })
     this.#positions.set(source, next)
+    const first = batch.messages.at(0)
     const last = batch.messages.at(-1)
+    this.#lags.fetched(source, {
+      end: Number(batch.highWatermark),
+      next,
+      ...(first === undefined ? {} : { at: Number(first.timestamp), lastAt: Number(last!.timestamp) }),
+    })
     if (last !== undefined) resolveOffset(last.offset)
   }
 

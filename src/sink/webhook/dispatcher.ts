@@ -5,10 +5,12 @@ import { bodyOf, deliveryId } from '../../codec/webhook-body.ts'
 import { signedHeaders } from '../../codec/webhook-signature.ts'
 import { type Subscription, signingSecrets } from '../../codec/webhook-subscription.ts'
 import { unreachable } from '../../core/assert.ts'
+import type { WebhookMetrics } from '../../metrics/webhook-metrics.ts'
 import type { OutboxRow } from '../port.ts'
 import { bury, disable, fanOut } from './fan-out.ts'
 import { type Item, Lanes } from './lanes.ts'
 import { inFlightTotalMax, rowsPerTransaction, type WebhookLimits } from './limits.ts'
+import { WebhookMeter } from './meter.ts'
 import { Pace } from './pace.ts'
 import { type Verdict, verdictOf } from './retry.ts'
 import type { Outcome, Sender } from './send.ts'
@@ -50,6 +52,7 @@ export class Dispatcher {
   readonly #options: DispatcherOptions
   readonly #seed: number
   readonly #receivers = new Map<string, Receiver>()
+  readonly #meter = new WebhookMeter()
   #inFlight = 0
   #revision = -1
   /** Whose turn it is to be asked first, so that no receiver waits behind another for a place. */
@@ -75,6 +78,27 @@ export class Dispatcher {
     let waiting = 0
     for (const { lanes } of this.#receivers.values()) waiting += lanes.size
     return waiting
+  }
+
+  /** How deliveries stand and went. */
+  metrics(): WebhookMetrics {
+    const { attempts, attempt, wait } = this.#meter
+    const store = this.#options.store.refresh()
+    const now = this.#options.clock.now()
+    const subscriptions = Array.from(this.#receivers, ([id, { subscription, lanes }]) => {
+      const { dead_letters: deadLetters, delivered, skipped } = store.counts(id)
+      return {
+        id,
+        active: subscription.active,
+        disabled: subscription.disabled?.reason,
+        queued: lanes.size,
+        oldestSeconds: Math.max(0, now - (lanes.oldestQueuedAt ?? now)) / 1000,
+        deadLetters,
+        delivered,
+        skipped,
+      }
+    })
+    return { attempts, attempt, wait, inFlight: this.#inFlight, subscriptions }
   }
 
   /** Takes rows in order: when it returns they are owed, whatever happens to this process. */
@@ -223,7 +247,7 @@ export class Dispatcher {
       this.#guarded(() => {
         receiver.inFlight.delete(key)
         this.#inFlight--
-        if (!abort.signal.aborted) this.#conclude(receiver, { key, delivery, outcome })
+        if (!abort.signal.aborted) this.#conclude(receiver, { key, delivery, outcome, began: now })
         this.#pump()
       })
     sender
@@ -233,11 +257,12 @@ export class Dispatcher {
 
   #conclude(
     receiver: Receiver,
-    { key, delivery, outcome }: { key: string; delivery: Delivery; outcome: Outcome },
+    { key, delivery, outcome, began }: { key: string; delivery: Delivery; outcome: Outcome; began: number },
   ): void {
     const { limits, clock } = this.#options
     const now = clock.now()
     const verdict = verdictOf(outcome, { key, delivery, limits, seed: this.#seed, now })
+    this.#meter.concluded({ outcome, verdict }, { began, queuedAt: delivery.queued_at, now })
     const { id } = receiver.subscription
     switch (verdict.kind) {
       case 'delivered':

@@ -11,23 +11,38 @@ type Lane = { items: Item[]; inFlight: Item | undefined }
 
 export class Lanes {
   readonly #lanes = new Map<string, Lane>()
-  readonly #users = new Map<string, string>()
+  readonly #items = new Map<string, Item>()
   /** Heads of lanes by the time they are due; one that is head no longer is passed over when it comes up. */
-  readonly #heads = new Heap()
+  readonly #heads = new Heap(dueBefore)
+  /** All items by the time they were queued; one that is gone is passed over when it comes up. */
+  readonly #oldest = new Heap(queuedBefore)
 
   /** Items that wait or are in flight. */
   get size(): number {
-    return this.#users.size
+    return this.#items.size
+  }
+
+  /** When the item was queued that waits or is in flight for longest; undefined without any. */
+  get oldestQueuedAt(): number | undefined {
+    for (;;) {
+      const { first } = this.#oldest
+      if (first === undefined || this.#items.get(first.key)?.queuedAt === first.queuedAt)
+        return first?.queuedAt
+      this.#oldest.pop()
+    }
   }
 
   has(key: string): boolean {
-    return this.#users.has(key)
+    return this.#items.has(key)
   }
 
   /** Adds an item at its place; one that is there already changes nothing. */
   add(item: Item): void {
-    if (this.#users.has(item.key)) return
-    this.#users.set(item.key, item.user)
+    if (this.#items.has(item.key)) return
+    this.#items.set(item.key, item)
+    // what has gone stays in the heap while something older waits: it is made anew before that is more than half of it
+    if (this.#oldest.size > 2 * this.#items.size) this.#oldest.reset(this.#items.values())
+    else this.#oldest.push(item)
     const lane = this.#lanes.get(item.user) ?? { items: [], inFlight: undefined }
     this.#lanes.set(item.user, lane)
     this.#insert(lane, item)
@@ -60,10 +75,10 @@ export class Lanes {
 
   /** Forgets an item, in flight or not: the next of its user is let go. */
   remove(key: string): void {
-    const user = this.#users.get(key)
+    const user = this.#items.get(key)?.user
     const lane = this.#laneOf(key)
     if (user === undefined || lane === undefined) return
-    this.#users.delete(key)
+    this.#items.delete(key)
     const first = lane.items[0]
     const wasInFlight = lane.inFlight?.key === key
     if (wasInFlight) lane.inFlight = undefined
@@ -84,7 +99,7 @@ export class Lanes {
   }
 
   #laneOf(key: string): Lane | undefined {
-    const user = this.#users.get(key)
+    const user = this.#items.get(key)?.user
     return user === undefined ? undefined : this.#lanes.get(user)
   }
 
@@ -109,12 +124,28 @@ export class Lanes {
   }
 }
 
-/** Binary heap of items by due time, then key. */
+type Order = (a: Item, b: Item) => boolean
+
+/** Binary heap of items. */
 class Heap {
   readonly #items: Item[] = []
+  readonly #before: Order
+
+  constructor(before: Order) {
+    this.#before = before
+  }
 
   get first(): Item | undefined {
     return this.#items[0]
+  }
+
+  get size(): number {
+    return this.#items.length
+  }
+
+  reset(items: Iterable<Item>): void {
+    this.#items.length = 0
+    for (const item of items) this.push(item)
   }
 
   push(item: Item): void {
@@ -122,7 +153,7 @@ class Heap {
     let at = items.push(item) - 1
     while (at > 0) {
       const parent = (at - 1) >> 1
-      if (!before(item, items[parent]!)) break
+      if (!this.#before(item, items[parent]!)) break
       items[at] = items[parent]!
       at = parent
     }
@@ -137,8 +168,8 @@ class Heap {
     for (;;) {
       let child = 2 * at + 1
       if (child >= items.length) break
-      if (child + 1 < items.length && before(items[child + 1]!, items[child]!)) child++
-      if (!before(items[child]!, moved)) break
+      if (child + 1 < items.length && this.#before(items[child + 1]!, items[child]!)) child++
+      if (!this.#before(items[child]!, moved)) break
       items[at] = items[child]!
       at = child
     }
@@ -146,6 +177,10 @@ class Heap {
   }
 }
 
-function before(a: Item, b: Item): boolean {
+function dueBefore(a: Item, b: Item): boolean {
   return a.dueAt < b.dueAt || (a.dueAt === b.dueAt && a.key < b.key)
+}
+
+function queuedBefore(a: Item, b: Item): boolean {
+  return a.queuedAt < b.queuedAt
 }

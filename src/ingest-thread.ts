@@ -4,6 +4,7 @@ import type { FastifyBaseLogger } from 'fastify'
 import { unreachable } from './core/assert.ts'
 import { FatalError } from './errors.ts'
 import type { WorkerInput, WorkerMessage } from './ingest-worker.ts'
+import type { IngestMetrics } from './metrics/ingest-metrics.ts'
 
 /** Ingest counts as stuck when it has not been heard of for this long. */
 const silenceMsMax = 15_000
@@ -15,6 +16,8 @@ export type Ingest = {
   problem(): string | undefined
   /** Whether another process ingests, and this one waits. */
   onStandby(): boolean
+  /** What the thread told of itself last; undefined before the first time. */
+  metrics(): IngestMetrics | undefined
   stop(): Promise<void>
 }
 
@@ -30,6 +33,7 @@ export async function startIngest(
   let ended = false
   let waiting: string | undefined
   let broken: string | undefined
+  let metrics: IngestMetrics | undefined
   const exited = new Promise<void>((resolve) => worker.once('exit', () => resolve()))
   const failed = new Promise<Error>((resolve) => {
     const fail = (error: Error) => {
@@ -56,6 +60,7 @@ export async function startIngest(
           return
         case 'beat':
           broken = message.problem
+          metrics = message.metrics
           return
         default:
           unreachable(message)
@@ -84,6 +89,7 @@ export async function startIngest(
         : broken
     },
     onStandby: () => waiting !== undefined,
+    metrics: () => metrics,
     async stop() {
       stopping = true
       if (failure === undefined) worker.postMessage('stop')

@@ -11,6 +11,7 @@ import { type Ingest, startIngest } from './ingest-thread.ts'
 import type { WorkerInput } from './ingest-worker.ts'
 import { Lag } from './lookup/lag.ts'
 import { openLog, openReader, openReaderBesideWriter, type Place } from './profiler.ts'
+import { serveMetrics } from './serve-metrics.ts'
 import { createReads } from './serve-reads.ts'
 import { mappingOf, securityOf } from './serve-settings.ts'
 import { LogAppender } from './source/log-appender.ts'
@@ -95,7 +96,8 @@ async function lookupSide({ options, shared, closing, leaving }: Context): Promi
   }
   const problem = ingest.problem()
   if (problem !== undefined) logger?.warn(problem)
-  return { app: createApp({ ...shared, role: 'lookup', ports }), failed: new Promise(() => {}) }
+  const observed = serveMetrics({ dir, config, role: 'lookup', store, ...ports })
+  return { app: createApp({ ...shared, role: 'lookup', ports, observed }), failed: new Promise(() => {}) }
 }
 
 /** The process that ingests, or waits to; it looks up as well unless its role is ingest alone. */
@@ -125,18 +127,23 @@ async function ingestSide({ options, shared, closing, leaving }: Context): Promi
     requeue: (id) => controls.requeue(id),
     append,
     quarantined: (from, limit) => store.quarantinedRecords(from, limit),
-    truth: truthMeter(store, () => performance.now()),
     webhooks: webhooks.admin,
     notReady: () => leaving() ?? ingest.problem(),
     ingestProblem: () => ingest.problem(),
     behindMs,
     backlog: () => ({ records: waiting(), full: full() }),
   }
+  const truth = truthMeter(store, () => performance.now())
+  const told = { ...ingest, log, truth, webhooksMapUse: () => webhooks.mapUse() }
+  const observed = serveMetrics({ dir, config, role, store, ...own, ingest: told })
   if (role === 'ingest')
-    return { app: createApp({ ...shared, role: 'ingest', ports: own }), failed: ingest.failed }
+    return { app: createApp({ ...shared, role: 'ingest', ports: own, observed }), failed: ingest.failed }
   const reads = createReads(store, { config, hidden: (userId) => controls.erasing(userId), now: Date.now })
   closing.push(() => reads.close())
-  return { app: createApp({ ...shared, role: 'all', ports: { ...reads, ...own } }), failed: ingest.failed }
+  return {
+    app: createApp({ ...shared, role: 'all', ports: { ...reads, ...own }, observed }),
+    failed: ingest.failed,
+  }
 }
 
 function appOptions({ dir, config, logger }: ServerOptions) {

@@ -3,7 +3,7 @@ import type { Config } from './config.ts'
 import { WebhookAdmin } from './sink/webhook/admin.ts'
 import type { WebhookLimits } from './sink/webhook/limits.ts'
 import { createSender, type Sender } from './sink/webhook/send.ts'
-import { WebhookStore } from './sink/webhook/store.ts'
+import { hasWebhooks, WebhookStore } from './sink/webhook/store.ts'
 
 /** Address space of the environment: a queue and dead letters of a few kilobytes a delivery at the most. */
 const mapSizeGbMax = 16
@@ -37,18 +37,24 @@ export function webhookSender(config: Config): Sender {
   return createSender({ policy: policyOf(config), timeoutMs: config.webhookTimeoutMs })
 }
 
-export type OpenedAdmin = { readonly admin: WebhookAdmin; close(): Promise<void> }
+export type OpenedAdmin = {
+  readonly admin: WebhookAdmin
+  /** Of the memory map; undefined while there is none. */
+  mapUse(): { used: number; size: number } | undefined
+  close(): Promise<void>
+}
 
 /** `changes`: number of the next change row of the state. */
 export function openWebhookAdmin(place: WebhookPlace & { readonly changes: () => number }): OpenedAdmin {
   const { config, changes } = place
   let store: WebhookStore | undefined
   let sender: Sender | undefined
+  const opened = () => {
+    store ??= openWebhookStore(place)
+    return store
+  }
   const admin = new WebhookAdmin({
-    store: () => {
-      store ??= openWebhookStore(place)
-      return store
-    },
+    store: opened,
     policy: policyOf(config),
     limits: webhookLimits(config),
     changes,
@@ -60,6 +66,7 @@ export function openWebhookAdmin(place: WebhookPlace & { readonly changes: () =>
   })
   return {
     admin,
+    mapUse: () => (store !== undefined || hasWebhooks(place.dir) ? opened().mapUse() : undefined),
     async close() {
       sender?.close()
       await store?.close()

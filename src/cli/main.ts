@@ -1,8 +1,8 @@
 #!/usr/bin/env node
 // The command line: one file a command; exit 0 when it worked, 1 when it failed, 2 when it was used wrongly.
-import { readFileSync } from 'node:fs'
 import { Command, CommanderError } from 'commander'
 import { messageOf, UsageError } from '../errors.ts'
+import { versionOf } from '../version.ts'
 import { addBackup } from './backup.ts'
 import { addCalibrate } from './calibrate.ts'
 import { addConfig } from './config.ts'
@@ -52,7 +52,7 @@ const commands = [
 async function main(): Promise<number> {
   const program = new Command('kindred')
     .description('tells a shop who its shoppers are, while they shop')
-    .version(version())
+    .version(versionOf())
     .showHelpAfterError('(--help tells more)')
     .exitOverride()
   for (const add of commands) add(program)
@@ -74,12 +74,6 @@ async function main(): Promise<number> {
 function exitOnUsage(command: Command): void {
   command.exitOverride()
   for (const sub of command.commands) exitOnUsage(sub)
-}
-
-function version(): string {
-  return (
-    JSON.parse(readFileSync(new URL('../../../package.json', import.meta.url), 'utf8')) as { version: string }
-  ).version
 }
 
 // a reader that ends early (`kindred export users | head`) is not an error

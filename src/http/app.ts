@@ -2,6 +2,9 @@
 import { type FastifyBaseLogger, type FastifyInstance, fastify, LogController } from 'fastify'
 import { LockedError, messageOf, TransientError } from '../errors.ts'
 import type { PersonasAnswer } from '../lookup/answer.ts'
+import { httpFamilies } from '../metrics/http-families.ts'
+import { HttpMeter } from '../metrics/http-meter.ts'
+import { Metrics } from '../metrics/registry.ts'
 import type { Appended } from '../source/log-appender.ts'
 import type { BlockInput } from '../source/log-block.ts'
 import type { QuarantinedRecord } from '../store/port.ts'
@@ -11,7 +14,8 @@ import { changeRoutes } from './changes.ts'
 import { erasureRoutes } from './erasure.ts'
 import { eventRoutes } from './events.ts'
 import { healthRoutes } from './health.ts'
-import { metricsRoutes, type Truth } from './metrics.ts'
+import { metricsRoutes } from './metrics.ts'
+import { observeRequests, requestIds } from './observe.ts'
 import { openApiRoutes } from './openapi.ts'
 import { openRtbRoutes } from './openrtb.ts'
 import { type OpenRtbMapping, ownNames } from './openrtb-mapping.ts'
@@ -48,8 +52,6 @@ export type IngestPorts = ControlPorts & {
   append(block: BlockInput): Promise<Appended>
   /** Quarantined records from this id on. */
   quarantined(from: number, limit: number): QuarantinedRecord[]
-  /** How right the answers are on held-out labels. */
-  truth(): Truth
   /** Subscriptions; absent where a process does not administer them. */
   readonly webhooks?: WebhookPort
 }
@@ -69,6 +71,8 @@ export type AppOptions = Served & {
   readonly streams?: StreamLimits
   /** Who may call what; everybody everything without. */
   readonly security?: SecurityOptions
+  /** Where requests are counted, and what else is told with them; requests alone without. */
+  readonly observed?: { readonly http: HttpMeter; readonly metrics: Metrics }
 }
 
 /** An id of 256 bytes, percent-encoded, with room to be told that it is too long. */
@@ -78,10 +82,11 @@ const paramLengthMax = 4096
 const retryAfterSeconds = '5'
 
 export function createApp(options: AppOptions): FastifyInstance {
-  const { bodyBytesMax, logger, security } = options
+  const { bodyBytesMax, logger, security, observed = requestsAlone() } = options
   const app = fastify({
     ...(logger === undefined ? {} : { loggerInstance: logger }),
     bodyLimit: bodyBytesMax,
+    genReqId: requestIds(),
     logController: new LogController({ disableRequestLogging: true }),
     forceCloseConnections: 'idle',
     return503OnClosing: false, // who is told to end still answers what reaches it
@@ -94,6 +99,7 @@ export function createApp(options: AppOptions): FastifyInstance {
       })
     },
   })
+  observeRequests(app, observed.http)
   if (security !== undefined) secure(app, security)
   takeJsonAlone(app)
   app.setErrorHandler((error: Error & { statusCode?: number }, request, reply) => {
@@ -112,10 +118,16 @@ export function createApp(options: AppOptions): FastifyInstance {
   )
   app.register(openApiRoutes)
   app.register(healthRoutes, { role: options.role ?? 'all', ports: options.ports })
-  if (options.role !== 'ingest') registerLookups(app, options)
+  app.register(metricsRoutes, observed)
+  if (options.role !== 'ingest') registerLookups(app, { ...options, meter: observed.http })
   if (options.role !== 'lookup') registerIngest(app, options.ports)
   if (options.role !== undefined) refuseOthers(app, options.role)
   return app
+}
+
+function requestsAlone() {
+  const http = new HttpMeter()
+  return { http, metrics: new Metrics(httpFamilies(http)) }
 }
 
 function registerLookups(
@@ -124,12 +136,16 @@ function registerLookups(
     ports,
     openRtb = ownNames,
     streams,
-  }: Pick<AppOptions, 'openRtb' | 'streams'> & { readonly ports: LookupPorts & StatusPorts },
+    meter,
+  }: Pick<AppOptions, 'openRtb' | 'streams'> & {
+    readonly ports: LookupPorts & StatusPorts
+    readonly meter: HttpMeter
+  },
 ): void {
   app.register(personaRoutes, { ports })
   app.register(userRoutes, { ports })
   app.register(openRtbRoutes, { ports, mapping: openRtb })
-  app.register(changeRoutes, { ports, ...(streams === undefined ? {} : { limits: streams }) })
+  app.register(changeRoutes, { ports, meter, ...(streams === undefined ? {} : { limits: streams }) })
   app.register(audienceRoutes, { ports })
 }
 
@@ -137,7 +153,6 @@ function registerIngest(app: FastifyInstance, ports: IngestPorts & StatusPorts):
   app.register(eventRoutes, { ports })
   app.register(erasureRoutes, { ports })
   app.register(quarantineRoutes, { ports })
-  app.register(metricsRoutes, { ports })
   if (ports.webhooks !== undefined) app.register(webhookRoutes, { webhooks: ports.webhooks })
 }
 

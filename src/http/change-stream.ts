@@ -50,6 +50,10 @@ export class ChangeStream {
     this.#limits = limits
   }
 
+  get size(): number {
+    return this.#clients.size
+  }
+
   get full(): boolean {
     return this.#clients.size >= this.#limits.clientsMax
   }

@@ -1,16 +1,19 @@
 // GET /v1/changes: pages of the feed by cursor; GET /v1/changes/stream: the same as server-sent events.
 import type { FastifyPluginAsync } from 'fastify'
+import type { HttpMeter } from '../metrics/http-meter.ts'
 import type { LookupPorts } from './app.ts'
 import { ChangeStream, type StreamLimits, streamLimits } from './change-stream.ts'
+import { observeStream } from './observe.ts'
 import { operations } from './operations.ts'
 import { goneProblem, ProblemError } from './problem.ts'
 import { route } from './route.ts'
 import { changePage } from './users.ts'
 
-export const changeRoutes: FastifyPluginAsync<{ ports: LookupPorts; limits?: StreamLimits }> = async (
-  app,
-  { ports, limits = streamLimits },
-) => {
+export const changeRoutes: FastifyPluginAsync<{
+  ports: LookupPorts
+  meter: HttpMeter
+  limits?: StreamLimits
+}> = async (app, { ports, meter, limits = streamLimits }) => {
   route(app, operations.getChanges, ({ query, reply }) => {
     const page = ports.feed(query)
     if ('gone' in page) throw new ProblemError(goneProblem(page))
@@ -20,6 +23,7 @@ export const changeRoutes: FastifyPluginAsync<{ ports: LookupPorts; limits?: Str
   })
 
   const stream = new ChangeStream(ports, { ...limits, now: () => performance.now() })
+  meter.streams = () => stream.size
   app.addHook('preClose', async () => stream.close())
   route(
     app,
@@ -38,6 +42,7 @@ export const changeRoutes: FastifyPluginAsync<{ ports: LookupPorts; limits?: Str
         })
       }
       reply.hijack()
+      observeStream(reply, meter)
       stream.open(reply, {
         cursor: after ?? page.newest,
         personas: persona === undefined ? undefined : new Set(Array.isArray(persona) ? persona : [persona]),

@@ -9,7 +9,7 @@ export const clientGone = 499
 export class RouteTimes {
   readonly method: string
   readonly route: string
-  readonly #byStatus = new Map<number, Histogram>()
+  readonly byStatus = new Map<number, Histogram>()
   /** The histogram used last: nearly all answers of a route have one status. */
   #last: Histogram = newHistogram(requestSeconds)
   #lastStatus = 0
@@ -24,15 +24,11 @@ export class RouteTimes {
     observe(this.#last, ms / 1000)
   }
 
-  byStatus(): ReadonlyMap<number, Histogram> {
-    return this.#byStatus
-  }
-
   #turnTo(status: number): void {
-    let histogram = this.#byStatus.get(status)
+    let histogram = this.byStatus.get(status)
     if (histogram === undefined) {
       histogram = newHistogram(requestSeconds)
-      this.#byStatus.set(status, histogram)
+      this.byStatus.set(status, histogram)
     }
     this.#last = histogram
     this.#lastStatus = status
@@ -45,8 +41,8 @@ export class HttpMeter {
   readonly unmatched = this.route('', 'none')
   /** Requests whose answer is not written. */
   inFlight = 0
-  /** Change streams that are open. */
-  streams = 0
+  /** How many change streams are open. */
+  streams: () => number = () => 0
 
   /** The counts of a route, once and for all its requests. */
   route(method: string, route: string): RouteTimes {

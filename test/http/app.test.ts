@@ -43,7 +43,6 @@ function portsOf(): Ports {
     },
     ...nothing,
     backlog: () => ({ records: 0, full: false }),
-    truth: () => ({ epoch: 0, quality: undefined }),
     notReady: () => undefined,
     ingestProblem: () => undefined,
   }

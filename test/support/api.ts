@@ -89,7 +89,6 @@ function portsOver(rig: Rig, { config, apply }: { config: Config; apply: Api['ap
     requeue: (id) => controls.requeue(id),
     append,
     backlog: () => ({ records: 0, full: false }),
-    truth: () => ({ epoch: 0, quality: undefined }),
     notReady: () => undefined,
     ingestProblem: () => undefined,
     quarantined: (from, limit) => rig.store.quarantinedRecords(from, limit),

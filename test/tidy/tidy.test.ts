@@ -44,16 +44,18 @@ const allowed: Record<string, readonly string[]> = {
   'value-codec': ['codec', 'config', 'errors', 'kafka'],
   codec: ['core', 'errors'],
   lmdb: ['errors'],
+  metrics: [],
+  version: [],
   demo: [],
-  pipeline: ['core', 'codec', 'errors'],
+  pipeline: ['core', 'codec', 'errors', 'metrics'],
   store: ['core', 'errors', 'lmdb'],
-  source: ['core', 'codec', 'errors', 'lmdb', 'kafka'],
-  sink: ['core', 'codec', 'errors', 'kafka', 'lmdb'],
+  source: ['core', 'codec', 'errors', 'lmdb', 'kafka', 'metrics'],
+  sink: ['core', 'codec', 'errors', 'kafka', 'lmdb', 'metrics'],
   kafka: ['errors'],
   lookup: ['core', 'errors'],
   labelling: ['core', 'codec', 'errors'],
   evaluation: ['core', 'errors', 'pipeline'],
-  http: ['core', 'codec', 'errors', 'lookup'],
+  http: ['core', 'codec', 'errors', 'lookup', 'metrics'],
   profiler: [
     'codec',
     'config',
@@ -86,8 +88,8 @@ const allowed: Record<string, readonly string[]> = {
   controls: ['config', 'core', 'errors', 'http', 'labelling', 'labelling-lock', 'requeue', 'source', 'store'],
   'serve-reads': ['config', 'http', 'lookup', 'store'],
   webhooks: ['config', 'sink'],
-  'webhook-thread': ['config', 'core', 'errors', 'sink', 'webhooks'],
-  'webhook-client': ['codec', 'config', 'core', 'errors', 'sink', 'webhook-thread', 'webhooks'],
+  'webhook-thread': ['config', 'core', 'errors', 'sink', 'webhooks', 'metrics'],
+  'webhook-client': ['codec', 'config', 'core', 'errors', 'sink', 'webhook-thread', 'webhooks', 'metrics'],
   'ingest-worker': [
     'config',
     'core',
@@ -98,9 +100,13 @@ const allowed: Record<string, readonly string[]> = {
     'sink',
     'store',
     'webhook-client',
+    'ingest-metrics',
+    'metrics',
   ],
   'ingest-status': [],
-  'ingest-thread': ['core', 'errors', 'ingest-worker'],
+  'ingest-metrics': ['metrics', 'profiler', 'webhook-client'],
+  'serve-metrics': ['config', 'metrics', 'store', 'version'],
+  'ingest-thread': ['core', 'errors', 'ingest-worker', 'metrics'],
   'serve-settings': ['errors', 'http', 'profiler'],
   server: [
     'controls',
@@ -117,6 +123,7 @@ const allowed: Record<string, readonly string[]> = {
     'serve-settings',
     'source',
     'webhooks',
+    'serve-metrics',
   ],
   cli: [
     'config',
@@ -140,6 +147,7 @@ const allowed: Record<string, readonly string[]> = {
     'source',
     'store',
     'webhooks',
+    'version',
   ],
 }
 const ports = new Set(['src/source/port.ts', 'src/store/port.ts', 'src/sink/port.ts'])
@@ -199,6 +207,11 @@ describe('tidy', () => {
     for (const { path, text } of all)
       if (path !== 'src/kafka/kafkajs.ts')
         assert.doesNotMatch(text, /^import (?!type )[^\n]*from 'kafkajs'/m, path)
+  })
+
+  it('Prometheus is spoken in one place: what counts does without its client', () => {
+    for (const { path, text } of src)
+      if (path !== 'src/metrics/registry.ts') assert.doesNotMatch(text, /from 'prom-client'/, path)
   })
 
   it('LMDB is opened and committed to in turn', () => {

@@ -6,7 +6,7 @@ import { existsSync, mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Database, RootDatabase } from 'lmdb'
 import { noCounts, type Subscription, type WebhookCounts } from '../../codec/webhook-subscription.ts'
-import { closeLmdb, openLmdb, openNamed, transact, writeFailure } from '../../lmdb/open.ts'
+import { closeLmdb, mapUseOf, openLmdb, openNamed, transact, writeFailure } from '../../lmdb/open.ts'
 
 /** One POST that is owed. Times in ms since 1970. */
 export type Delivery = {
@@ -251,6 +251,11 @@ export class WebhookStore {
       }
     }
     return left === 0
+  }
+
+  /** Bytes of the memory map that are in use, and its size. */
+  mapUse(): { used: number; size: number } {
+    return mapUseOf(this.#env)
   }
 
   /** A copy of all of it in another data directory. */

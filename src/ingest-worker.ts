@@ -97,6 +97,7 @@ async function openWhenFree(
     config,
     role: 'serve',
     commitInThread: true,
+    tell: (level, message, fields) => report.log(level, message, fields),
     sinks: (store) => [
       ...(changes === undefined ? [] : [openChangeFile(changes, store)]),
       new WebhookSink({

@@ -6,7 +6,7 @@ import { type Config, semanticSettings } from './config.ts'
 import { decisionPolicyOf } from './core/persona.ts'
 import { NoDataError } from './errors.ts'
 import { openLmdb, openNamed, openNumbered } from './lmdb/open.ts'
-import { Consumer } from './pipeline/consume.ts'
+import { type ConsumeOptions, Consumer } from './pipeline/consume.ts'
 import { createEngine, type Engine, type EnginePolicy } from './pipeline/engine.ts'
 import type { BatchCounts } from './pipeline/process-batch.ts'
 import type { KafkaParts } from './profiler-kafka.ts'
@@ -60,6 +60,8 @@ export type ProfilerOptions = Place & {
   /** Kafka's parts, made once the store is open: for what consumes topics. */
   readonly kafka?: (opened: { store: LmdbStore; values: ValueCodec }) => KafkaParts | undefined
   readonly onBatch?: (counts: BatchCounts) => void
+  /** Told of what whoever looks after the service should know. */
+  readonly tell?: ConsumeOptions['tell']
 }
 
 /** Opens the directory as its writer, or throws LockedError when it has one. */
@@ -74,7 +76,7 @@ export function tryOpenProfiler(options: ProfilerOptions): Profiler | undefined 
 }
 
 function openLocked(
-  { dir, config, commitInThread = false, sinks: openSinks, kafka: openKafka, onBatch }: ProfilerOptions,
+  { dir, config, commitInThread = false, sinks: openSinks, kafka: openKafka, onBatch, tell }: ProfilerOptions,
   lock: WriterLock,
 ): Profiler {
   const opened: { close(): Promise<unknown> }[] = []
@@ -105,6 +107,7 @@ function openLocked(
       journalRetention,
       relayBacklogMax,
       ...(onBatch ? { onBatch } : {}),
+      ...(tell ? { tell } : {}),
     })
     return {
       store,

@@ -33,9 +33,10 @@ export type ServeSources = {
 export function serveMetrics(sources: ServeSources): ServeMetrics {
   const { dir, config, role, store, ingest } = sources
   const http = new HttpMeter()
+  const version = versionOf()
   const families: Family[] = [
     gauge('kindred_build_info', 'always 1: the version and the role of this process are its labels', () => [
-      { labels: { version: versionOf(), role, node: process.versions.node }, value: 1 },
+      { labels: { version, role, node: process.versions.node }, value: 1 },
     ]),
     ...httpFamilies(http),
     ...directoryFamilies({

@@ -1,10 +1,10 @@
 // serve: ingest on a worker thread, lookups and events over HTTP, until SIGTERM or SIGINT.
 import { type Command, Option } from 'commander'
-import pino from 'pino'
 import { UsageError } from '../errors.ts'
 import { type Role, roles } from '../http/app.ts'
 import { startServer } from '../server.ts'
 import { configOf, withData } from './context.ts'
+import { openLogger } from './logger.ts'
 import { readImport } from './read-import.ts'
 
 type ServeOptions = {
@@ -48,10 +48,7 @@ export function addServe(program: Command): void {
         ...(options.host === undefined ? {} : { host: options.host }),
         ...(options.port === undefined ? {} : { port: options.port as never }),
       })
-      const logger = pino(
-        { level: config.logLevel, base: null, timestamp: pino.stdTimeFunctions.isoTime },
-        pino.destination(2),
-      )
+      const logger = openLogger(config.logLevel)
       const stopped = signalled()
       const starting = startServer({
         dir: options.data,

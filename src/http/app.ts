@@ -15,7 +15,7 @@ import { erasureRoutes } from './erasure.ts'
 import { eventRoutes } from './events.ts'
 import { healthRoutes } from './health.ts'
 import { metricsRoutes } from './metrics.ts'
-import { observeRequests, requestIds } from './observe.ts'
+import { observeRequests, requestIdHeader, requestIds } from './observe.ts'
 import { openApiRoutes } from './openapi.ts'
 import { openRtbRoutes } from './openrtb.ts'
 import { type OpenRtbMapping, ownNames } from './openrtb-mapping.ts'
@@ -91,8 +91,10 @@ export function createApp(options: AppOptions): FastifyInstance {
     forceCloseConnections: 'idle',
     return503OnClosing: false, // who is told to end still answers what reaches it
     routerOptions: { maxParamLength: paramLengthMax },
-    frameworkErrors: (error, _request, reply) => {
-      sendProblem(reply as never, {
+    requestIdLogLabel: 'request_id',
+    frameworkErrors: (error, request, reply) => {
+      observed.http.unmatched.observe(error.statusCode ?? 400, 0)
+      sendProblem(reply.header(requestIdHeader, request.id) as never, {
         status: error.statusCode ?? 400,
         title: 'bad request',
         detail: error.message,
@@ -103,10 +105,11 @@ export function createApp(options: AppOptions): FastifyInstance {
   if (security !== undefined) secure(app, security)
   takeJsonAlone(app)
   app.setErrorHandler((error: Error & { statusCode?: number }, request, reply) => {
-    const problem = problemOf(error, request.id)
+    const problem = problemOf(error)
     if (problem.status === 503)
       reply.header('retry-after', reply.getHeader('retry-after') ?? retryAfterSeconds)
-    if (problem.status >= 500) request.log.error(error)
+    if (problem.status >= 500)
+      request.log.error({ err: error, route: request.routeOptions.url }, 'a request failed')
     return sendProblem(reply, problem)
   })
   app.setNotFoundHandler((request, reply) =>
@@ -166,18 +169,17 @@ function takeJsonAlone(app: FastifyInstance): void {
 }
 
 /** What an error is to a client: its own fault, ours until it is tried again, or ours. */
-function problemOf(error: Error & { statusCode?: number }, requestId: string): Problem {
+function problemOf(error: Error & { statusCode?: number }): Problem {
   if (error instanceof ProblemError) return error.problem
   if (error instanceof TransientError)
     return { status: 503, title: 'not now', detail: `${messageOf(error)}: try again in a while` }
   if (error instanceof LockedError) return { status: 503, title: 'in use', detail: messageOf(error) }
   const status = error.statusCode ?? 500
-  if (status < 500) return { status, title: titleOf(status), detail: error.message, request_id: requestId }
+  if (status < 500) return { status, title: titleOf(status), detail: error.message }
   return {
     status,
     title: 'internal error',
     detail: 'an internal error; it was logged with the request id',
-    request_id: requestId,
   }
 }
 

@@ -29,22 +29,26 @@ export function requestIds(): (request: Pick<IncomingMessage, 'headers'>) => str
 /** Streams are not counted by how long they last: when they begin they are answered. */
 const streams = new WeakSet<FastifyReply['raw']>()
 
-/** Counts requests of all routes that are registered from now on. */
+/** Counts requests of all routes that are registered from now on; each is logged at level debug, by its route alone. */
 export function observeRequests(app: FastifyInstance, meter: HttpMeter): void {
   app.addHook('onRoute', (route) => {
     const { method, url } = route
     const times = meter.route(Array.isArray(method) ? method.join('|') : method, url)
     route.config = { ...route.config, times }
   })
+  const logging = app.log.level === 'debug' || app.log.level === 'trace'
   app.addHook('onRequest', (request, reply, done) => {
     const began = performance.now()
     const { raw } = reply
     meter.inFlight++
-    raw.once('close', () => {
+    raw.on('close', () => {
       if (streams.has(raw)) return
       meter.inFlight--
       const times = request.routeOptions.config?.times ?? meter.unmatched
-      times.observe(raw.writableEnded ? raw.statusCode : clientGone, performance.now() - began)
+      const status = raw.writableEnded ? raw.statusCode : clientGone
+      const ms = performance.now() - began
+      times.observe(status, ms)
+      if (logging) request.log.debug({ method: request.method, route: times.route, status, ms }, 'answered')
     })
     reply.header(requestIdHeader, request.id)
     done()

@@ -21,11 +21,12 @@ export class ProblemError extends Error {
   }
 }
 
+/** Sends the problem with the id of its request, by which the log speaks of it. */
 export function sendProblem(reply: FastifyReply, problem: Problem): FastifyReply {
   return reply
     .code(problem.status)
     .type('application/problem+json')
-    .send({ type: 'about:blank', ...problem })
+    .send({ type: 'about:blank', ...problem, request_id: reply.request.id })
 }
 
 /** Of a user that no lookup knows. */

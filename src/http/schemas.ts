@@ -47,6 +47,7 @@ export const problem = name(
     status: z.number().int(),
     title: z.string(),
     detail: z.string().describe('what happened and what to do about it'),
+    request_id: z.string().describe('id of the request, as in x-request-id: the log speaks of it by this'),
   }),
   'Problem details (RFC 9457): every error has this form.',
 )

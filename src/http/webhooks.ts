@@ -66,12 +66,11 @@ export const webhookRoutes: FastifyPluginAsync<{ webhooks: WebhookPort }> = asyn
       })
     if (error.statusCode !== undefined && error.statusCode < 500)
       return sendProblem(reply, { status: error.statusCode, title: 'bad request', detail: error.message })
-    request.log.error(error)
+    request.log.error({ err: error, route: request.routeOptions.url }, 'a request failed')
     return sendProblem(reply, {
       status: 500,
       title: 'internal error',
       detail: 'an internal error; it was logged with the request id',
-      request_id: request.id,
     })
   })
 

@@ -4,6 +4,7 @@
 import { setImmediate } from 'node:timers/promises'
 import { mentionsUser } from '../codec/mentions-user.ts'
 import type { IngestMetrics } from '../metrics/ingest-metrics.ts'
+import { LineLimit } from '../metrics/line-limit.ts'
 import type { DeadLetterSink, Sink } from '../sink/port.ts'
 import type { RecordBatch, Source, SourceRecord, Stream } from '../source/port.ts'
 import type { NamedSinkCursor, Store, StoreWriter } from '../store/port.ts'
@@ -12,7 +13,7 @@ import { IngestMeter } from './ingest-meter.ts'
 import { type BatchCounts, processBatch } from './process-batch.ts'
 import { Relay } from './relay.ts'
 import { writeDirty } from './run.ts'
-import { newTally } from './tally.ts'
+import { newTally, type Quarantined } from './tally.ts'
 import { shadowOf } from './version.ts'
 
 /** Prototype edges read between two batches while a version is built. */
@@ -23,6 +24,8 @@ const retentionBatches = 32
 const sinkWaitMs = 200
 /** How often the sinks' cursors are kept while changes go out. */
 const cursorMs = 5_000
+/** Lines of the log about quarantined records, a minute. */
+const quarantineLinesPerMinute = 6
 
 /** What the consumer needs of the log beside its records. */
 export type ConsumedLog = Source & {
@@ -48,12 +51,18 @@ export type ConsumeOptions = {
   /** Change events on disk that a sink has not taken, past which consuming waits for it. */
   readonly relayBacklogMax: number
   readonly onBatch?: (counts: BatchCounts) => void
+  readonly tell?: (
+    level: 'warn' | 'debug',
+    message: string,
+    fields: Readonly<Record<string, unknown>>,
+  ) => void
 }
 
 export class Consumer {
   readonly #options: ConsumeOptions
   readonly #relay: Relay
   readonly #meter = new IngestMeter()
+  readonly #quarantineLines = new LineLimit(quarantineLinesPerMinute)
   #switchRequested = 0
   #batches = 0
   /** Whose turn it is to be asked first: neither the log nor the stream waits for long where both have much. */
@@ -196,8 +205,23 @@ export class Consumer {
       applyMs: now - began,
       now,
     })
+    this.#tellQuarantined(counts.quarantined, engine.tally.quarantined)
     engine.tally = newTally()
     return counts
+  }
+
+  /** A cause may quote the record, and so its user: it is for debugging. */
+  #tellQuarantined(count: number, first: readonly Quarantined[]): void {
+    const { tell } = this.#options
+    if (count === 0 || tell === undefined) return
+    const keptBack = this.#quarantineLines.pass(performance.now())
+    if (keptBack !== undefined) {
+      const { quarantineId: quarantine_id, source, offset } = first[0]!
+      const fields = { quarantine_id, source, offset, in_batch: count, batches_untold: keptBack }
+      tell('warn', 'records were quarantined: `kindred quarantine list` says why', fields)
+    }
+    for (const { quarantineId: quarantine_id, ...fields } of first)
+      tell('debug', 'quarantined', { quarantine_id, ...fields })
   }
 
   /** Once the batch's commit is on disk its change events go out, and its source may be told. */

@@ -14,6 +14,7 @@ import { type Engine, resetEngine } from './engine.ts'
 import { eraseUser } from './erase.ts'
 import type { Run } from './run.ts'
 import { writeDirty } from './run.ts'
+import { quarantinedToldMax } from './tally.ts'
 import { beginImport, switchCause, switchVersion } from './version.ts'
 
 /** What happened to the records of one batch, by count. */
@@ -104,13 +105,16 @@ function quarantine({ engine, tx }: Run, record: SourceRecord, error: InvalidRec
     throw new FatalError(
       `quarantine holds its ${engine.policy.quarantineMax} records: look at \`kindred quarantine list\`, mend the source, or raise KINDRED_QUARANTINE_MAX`,
     )
-  tx.addQuarantined({
+  const cause = messageOf(error)
+  const quarantineId = tx.addQuarantined({
     ...record.ref,
     format: JSON.stringify(record.format),
-    cause: messageOf(error),
+    cause,
     bytes: record.bytes(),
     envelope: record.envelope && encodeEnvelope(record.envelope),
   })
+  const { quarantined } = engine.tally
+  if (quarantined.length < quarantinedToldMax) quarantined.push({ quarantineId, ...record.ref, cause })
 }
 
 function processControl(

@@ -11,6 +11,7 @@ import { bury, disable, fanOut } from './fan-out.ts'
 import { type Item, Lanes } from './lanes.ts'
 import { inFlightTotalMax, rowsPerTransaction, type WebhookLimits } from './limits.ts'
 import { WebhookMeter } from './meter.ts'
+import { type Buried, FailureNotices, tellBuried, type Warn } from './notices.ts'
 import { Pace } from './pace.ts'
 import { type Verdict, verdictOf } from './retry.ts'
 import type { Outcome, Sender } from './send.ts'
@@ -35,7 +36,7 @@ export type DispatcherOptions = {
   readonly limits: WebhookLimits
   /** How often subscriptions are looked at for what was edited. */
   readonly editsMs: number
-  readonly warn: (message: string, fields: Readonly<Record<string, unknown>>) => void
+  readonly warn: Warn
   /** What cannot go on: the disk does not take what must be kept. */
   readonly fatal: (error: unknown) => void
 }
@@ -46,6 +47,7 @@ type Receiver = {
   readonly lanes: Lanes
   readonly pace: Pace
   readonly inFlight: Map<string, AbortController>
+  readonly failures: FailureNotices
 }
 
 export class Dispatcher {
@@ -106,12 +108,13 @@ export class Dispatcher {
     const { store, limits, clock } = this.#options
     const now = clock.now()
     const outcomes = this.#takeUnsettled()
-    const { added, removed } = store.transact(() => {
+    const { added, removed, buried } = store.transact(() => {
       for (const settle of outcomes) settle()
       return fanOut(rows, { store, limits, now })
     })
     if (store.refresh().revision !== this.#revision) this.#reload() // it was edited before, or switched off within
     for (const key of removed) this.#forget(key)
+    tellBuried(buried, 'their queues are full', this.#options.warn)
     for (const [key, row] of added) this.#receiverOf(key)?.lanes.add(itemOf(key, row))
     this.#pump()
   }
@@ -152,7 +155,7 @@ export class Dispatcher {
   }
 
   #reload(): void {
-    const { store, limits } = this.#options
+    const { store, limits, warn } = this.#options
     this.#revision = store.revision
     const subscriptions = new Map(store.subscriptions().map((each) => [each.id, each]))
     for (const [id, { inFlight }] of this.#receivers) {
@@ -168,6 +171,7 @@ export class Dispatcher {
         lanes: new Lanes(),
         pace: new Pace(limits.perSecondMax),
         inFlight: new Map(),
+        failures: new FailureNotices(id, warn),
       }
       this.#receivers.set(id, receiver)
       if (known === undefined || known.subscription.replays !== subscription.replays)
@@ -271,11 +275,15 @@ export class Dispatcher {
       case 'gone':
         receiver.lanes.retry(key, verdict.dueAt)
         receiver.subscription = { ...receiver.subscription, active: false }
-        this.#options.warn('webhook switched off: its receiver answered 410', { webhook: id })
+        this.#options.warn('webhook switched off: its receiver answered 410', {
+          webhook: id,
+          event_id: delivery.event_id,
+        })
         break
       case 'retry':
         receiver.lanes.retry(key, verdict.dueAt)
         if (verdict.pause) receiver.pace.pause(verdict.dueAt)
+        receiver.failures.tell(delivery, verdict, now)
         break
       default:
         unreachable(verdict)
@@ -309,8 +317,8 @@ export class Dispatcher {
     }
   }
 
-  /** Makes a waiting delivery a dead letter, within a transaction; it waits on where there is no room. */
-  #expire(key: string, now: number): void {
+  /** Makes a waiting delivery a dead letter, within a transaction, told as one of `buried`; it waits on where there is no room. */
+  #expire(key: string, now: number, buried: Buried[]): void {
     const { store, limits, warn } = this.#options
     const delivery = store.delivery(key)
     const receiver = this.#receiverOf(key)
@@ -318,6 +326,7 @@ export class Dispatcher {
     if (bury(key, delivery, { store, limits, now, reason: 'expired' })) {
       store.takeDelivery(key)
       receiver.lanes.remove(key)
+      buried.push({ webhook: receiver.subscription.id, event_id: delivery.event_id })
     } else if (receiver.subscription.active) {
       receiver.subscription = { ...receiver.subscription, active: false }
       warn('webhook switched off: its dead letters are full', { webhook: receiver.subscription.id })
@@ -345,20 +354,19 @@ export class Dispatcher {
   #sweep(): void {
     const { store, limits, clock, warn } = this.#options
     const now = clock.now()
-    for (const [id, { lanes }] of this.#receivers) {
-      let expired = 0
+    const buried: Buried[] = []
+    for (const { lanes } of this.#receivers.values()) {
       for (;;) {
         const due = lanes.queuedBefore(now - limits.expireMs, rowsPerTransaction)
         const before = lanes.size
         if (due.length > 0)
           store.transact(() => {
-            for (const { key } of due) this.#expire(key, now)
+            for (const { key } of due) this.#expire(key, now, buried)
           })
-        expired += before - lanes.size
         if (due.length < rowsPerTransaction || lanes.size === before) break
       }
-      if (expired > 0) warn('webhook deliveries expired into dead letters', { webhook: id, expired })
     }
+    tellBuried(buried, 'they expired', warn)
     this.#pump()
   }
 }

@@ -5,12 +5,15 @@ import { type Disabled, matches, type Subscription } from '../../codec/webhook-s
 import type { ChangeRow } from '../../store/port.ts'
 import type { OutboxRow } from '../port.ts'
 import type { WebhookLimits } from './limits.ts'
+import type { Buried } from './notices.ts'
 import { type Delivery, deliveryKey, type LetterReason, subscriptionOf, type WebhookStore } from './store.ts'
 
 export type FannedOut = {
   readonly added: ReadonlyMap<string, Delivery>
   /** Keys that no longer wait: their user was erased. */
   readonly removed: readonly string[]
+  /** Deliveries that went to dead letters at once, for the queue of their webhook is full. */
+  readonly buried: readonly Buried[]
 }
 
 type Place = { readonly store: WebhookStore; readonly limits: WebhookLimits; readonly now: number }
@@ -25,9 +28,10 @@ export function fanOut(rows: readonly OutboxRow[], place: Place): FannedOut {
   const subscriptions = new Map(store.subscriptions().map((each) => [each.id, each]))
   const added = new Map<string, Delivery>()
   const removed: string[] = []
+  const buried: Buried[] = []
   for (const row of rows) {
     if (row.number < next) continue
-    if ('json' in row) takeChange(row, { ...place, subscriptions, added })
+    if ('json' in row) takeChange(row, { ...place, subscriptions, added, buried })
     else
       for (const key of store.removeUser(row.userId)) {
         removed.push(key)
@@ -36,7 +40,7 @@ export function fanOut(rows: readonly OutboxRow[], place: Place): FannedOut {
   }
   const end = rows.at(-1)
   if (end !== undefined) store.next = Math.max(next, end.number + 1)
-  return { added, removed }
+  return { added, removed, buried }
 }
 
 function takeChange(
@@ -44,8 +48,13 @@ function takeChange(
   {
     subscriptions,
     added,
+    buried,
     ...place
-  }: Place & { subscriptions: Map<string, Subscription>; added: Map<string, Delivery> },
+  }: Place & {
+    subscriptions: Map<string, Subscription>
+    added: Map<string, Delivery>
+    buried: Buried[]
+  },
 ): void {
   const { store, limits, now } = place
   const change = JSON.parse(row.json) as ChangeEvent
@@ -71,7 +80,9 @@ function takeChange(
       if (store.counts(id).queued < limits.queueMax) {
         store.addDelivery(key, delivery)
         added.set(key, delivery)
-      } else if (!bury(key, delivery, { ...place, reason: 'queue_full' })) {
+      } else if (bury(key, delivery, { ...place, reason: 'queue_full' })) {
+        buried.push({ webhook: id, event_id })
+      } else {
         store.count(id, { skipped: 1 })
         subscriptions.set(id, store.subscription(id)!)
         break

@@ -87,11 +87,10 @@ export function createApp(options: AppOptions): FastifyInstance {
     ...(logger === undefined ? {} : { loggerInstance: logger }),
     bodyLimit: bodyBytesMax,
     genReqId: requestIds(),
-    logController: new LogController({ disableRequestLogging: true }),
+    logController: new LogController({ disableRequestLogging: true, requestIdLogLabel: 'request_id' }),
     forceCloseConnections: 'idle',
     return503OnClosing: false, // who is told to end still answers what reaches it
     routerOptions: { maxParamLength: paramLengthMax },
-    requestIdLogLabel: 'request_id',
     frameworkErrors: (error, request, reply) => {
       observed.http.unmatched.observe(error.statusCode ?? 400, 0)
       sendProblem(reply.header(requestIdHeader, request.id) as never, {

@@ -41,7 +41,11 @@ export function parseMetrics(text: string): Scraped {
       if (seen.has(key)) throw new Error(`${key} is there twice`)
       seen.add(key)
       if (familyOf(groups.name!, types) === undefined) throw new Error(`${groups.name} is of no family`)
-      samples.push({ name: groups.name!, labels: labelsOf(groups.labels ?? ''), value: numberOf(groups.value!) })
+      samples.push({
+        name: groups.name!,
+        labels: labelsOf(groups.labels ?? ''),
+        value: numberOf(groups.value!),
+      })
     }
   }
   for (const name of types.keys()) if (!helped.has(name)) throw new Error(`${name} is not explained`)
@@ -53,7 +57,8 @@ export function parseMetrics(text: string): Scraped {
         (one) =>
           one.name === name && Object.entries(labels).every(([label, value]) => one.labels[label] === value),
       )
-      if (found.length > 1) throw new Error(`${name} has ${found.length} samples of ${JSON.stringify(labels)}`)
+      if (found.length > 1)
+        throw new Error(`${name} has ${found.length} samples of ${JSON.stringify(labels)}`)
       return found[0]?.value
     },
   }
@@ -77,6 +82,7 @@ function labelsOf(text: string): Record<string, string> {
 
 function numberOf(text: string): number {
   const value = text === '+Inf' ? Number.POSITIVE_INFINITY : Number(text)
-  if (Number.isNaN(value) && text !== 'NaN') throw new Error(`${text} is no number`)
+  // Prometheus reads numbers as Go does, whatever their case
+  if (Number.isNaN(value) && !/^nan$/i.test(text)) throw new Error(`${text} is no number`)
   return value
 }

@@ -93,6 +93,8 @@ describe('the queue of a subscription', () => {
           }
           assert.equal(lanes.size, model.rows.length)
           assert.equal(lanes.dueAt, model.heads[0]?.item.dueAt)
+          const queued = model.rows.map(({ item }) => item.queuedAt).sort((a, b) => a - b)
+          assert.equal(lanes.oldestQueuedAt, queued[0])
         }
       }),
       { numRuns: 500, seed: 1 },

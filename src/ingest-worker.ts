@@ -11,6 +11,7 @@ import { openProfiler, type Profiler, type ProfilerOptions, tryOpenProfiler } fr
 import { openKafkaParts, usesKafka } from './profiler-kafka.ts'
 import { openChangeFile } from './sink/change-file.ts'
 import { holderOf } from './store/lock.ts'
+import { flushTraces } from './tracing/tracing.ts'
 import { WebhookSink } from './webhook-client.ts'
 
 export type WorkerInput = {
@@ -132,6 +133,6 @@ function send(message: WorkerMessage): void {
 }
 
 ingest(workerData as WorkerInput).then(
-  () => send({ kind: 'ended' }),
+  () => flushTraces().then(() => send({ kind: 'ended' })),
   (error: unknown) => send({ kind: 'failed', error: messageOf(error) }),
 )

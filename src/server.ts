@@ -17,6 +17,7 @@ import { mappingOf, securityOf } from './serve-settings.ts'
 import { LogAppender } from './source/log-appender.ts'
 import type { BlockInput } from './source/log-block.ts'
 import type { LmdbStore } from './store/lmdb/lmdb-store.ts'
+import { flushTraces } from './tracing/tracing.ts'
 import { openWebhookAdmin } from './webhooks.ts'
 
 /** How long a process that does not ingest waits for a store to be made, and how often it looks. */
@@ -56,6 +57,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
   let leaving: string | undefined
   const close = () => closeAll(closing)
   const shared = appOptions(options)
+  closing.push(flushTraces) // last
   try {
     const context: Context = { options, shared, closing, leaving: () => leaving }
     const { app, failed } = role === 'lookup' ? await lookupSide(context) : await ingestSide(context)

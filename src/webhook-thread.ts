@@ -6,6 +6,7 @@ import { messageOf } from './errors.ts'
 import type { WebhookMetrics } from './metrics/webhook-metrics.ts'
 import type { OutboxRow } from './sink/port.ts'
 import { Dispatcher } from './sink/webhook/dispatcher.ts'
+import { flushTraces } from './tracing/tracing.ts'
 import { openWebhookStore, webhookLimits, webhookSender } from './webhooks.ts'
 
 export type WebhookThreadInput = { readonly dir: string; readonly config: Config }
@@ -55,7 +56,8 @@ async function answer(request: WebhookRequest): Promise<void> {
     case 'close':
       clearInterval(telling)
       dispatcher.close()
-      return store.close()
+      await store.close()
+      return flushTraces()
     default:
       return unreachable(request)
   }

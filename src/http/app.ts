@@ -25,6 +25,7 @@ import { type Problem, ProblemError, sendProblem } from './problem.ts'
 import { quarantineRoutes } from './quarantine.ts'
 import { refuseOthers } from './roles.ts'
 import { type SecurityOptions, secure } from './security.ts'
+import { traceRequests } from './trace.ts'
 import { userRoutes } from './users.ts'
 import { type WebhookPort, webhookRoutes } from './webhooks.ts'
 
@@ -101,6 +102,7 @@ export function createApp(options: AppOptions): FastifyInstance {
     },
   })
   observeRequests(app, observed.http)
+  traceRequests(app)
   if (security !== undefined) secure(app, security)
   takeJsonAlone(app)
   app.setErrorHandler((error: Error & { statusCode?: number }, request, reply) => {

@@ -8,6 +8,7 @@ import { LineLimit } from '../metrics/line-limit.ts'
 import type { DeadLetterSink, Sink } from '../sink/port.ts'
 import type { RecordBatch, Source, SourceRecord, Stream } from '../source/port.ts'
 import type { NamedSinkCursor, Store, StoreWriter } from '../store/port.ts'
+import { begin, end, type Spanned } from '../tracing/tracing.ts'
 import type { Engine } from './engine.ts'
 import { IngestMeter } from './ingest-meter.ts'
 import { type BatchCounts, processBatch } from './process-batch.ts'
@@ -181,21 +182,26 @@ export class Consumer {
   async #consume(batch: RecordBatch): Promise<void> {
     const { onBatch } = this.#options
     this.#tellErasures()
-    const counts = this.#apply(batch)
+    const spanned = begin('kindred.batch', {
+      attributes: { 'kindred.source': batch.source, 'kindred.records': batch.records.length },
+    })
+    const counts = this.#apply(batch, spanned)
     const before = this.#flush
-    this.#flush = this.#onDisk(batch)
+    this.#flush = this.#onDisk(batch, spanned)
     this.#flush.catch(() => undefined) // whoever awaits it next is told
     onBatch?.(counts)
     await setImmediate() // messages and signals are heard between two batches
     await before
   }
 
-  #apply(batch: RecordBatch): BatchCounts {
+  #apply(batch: RecordBatch, spanned: Spanned | undefined): BatchCounts {
     const { store, engine } = this.#options
+    const applying = begin('kindred.batch.apply', { parent: spanned?.within })
     const { rewalks, changes } = store.counters()
     const began = performance.now()
     const counts = processBatch({ store, engine }, batch)
     const now = performance.now()
+    end(applying)
     const after = store.counters()
     this.#meter.applied({
       counts,
@@ -225,11 +231,14 @@ export class Consumer {
   }
 
   /** Once the batch's commit is on disk its change events go out, and its source may be told. */
-  async #onDisk({ source, next, records }: RecordBatch): Promise<void> {
+  async #onDisk({ source, next, records }: RecordBatch, spanned: Spanned | undefined): Promise<void> {
     const { store, log, stream, batchSize } = this.#options
     const ends = { ...store.counters() }
     const applied = performance.now()
+    const committing = begin('kindred.batch.commit', { parent: spanned?.within })
     await store.flushed()
+    end(committing)
+    end(spanned)
     this.#meter.committed(performance.now() - applied)
     this.#relay.advance(ends, { busy: records.length >= batchSize }) // a full batch: there is a backlog
     if (source !== log.name) stream?.consumed(source, next)

@@ -2,6 +2,7 @@
 // its own pace; what a crash interrupts is delivered again.
 import type { DeadLetterSink, OutboxRow, Sink } from '../sink/port.ts'
 import type { StoreReader } from '../store/port.ts'
+import { begin, end as endSpan } from '../tracing/tracing.ts'
 
 /** Rows handed to a sink at a time. */
 const relayRowsMax = 1024
@@ -129,7 +130,7 @@ export class Relay {
         line.began = performance.now()
         const { next } = line.sink
         const { end } = line
-        if (!(await line.hand(end))) line.passed = end // what there was is gone: erased, or replayed
+        if (!(await traced(line, end))) line.passed = end // what there was is gone: erased, or replayed
         this.#wake()
         if (line.passed < end && line.sink.next === next) return // it is being closed
       }
@@ -137,6 +138,20 @@ export class Relay {
       this.#failure ??= { error }
       this.#failed.abort()
     }
+  }
+}
+
+async function traced(line: Line, end: number): Promise<boolean> {
+  const spanned = begin('kindred.relay', {
+    attributes: { 'kindred.sink': line.sink.name, 'kindred.rows': end - reached(line) },
+  })
+  try {
+    const handed = await line.hand(end)
+    endSpan(spanned)
+    return handed
+  } catch (error) {
+    endSpan(spanned, (error as Error).message)
+    throw error
   }
 }
 

@@ -45,17 +45,18 @@ const allowed: Record<string, readonly string[]> = {
   codec: ['core', 'errors'],
   lmdb: ['errors'],
   metrics: [],
+  tracing: [],
   version: [],
   demo: [],
-  pipeline: ['core', 'codec', 'errors', 'metrics'],
+  pipeline: ['core', 'codec', 'errors', 'metrics', 'tracing'],
   store: ['core', 'errors', 'lmdb'],
   source: ['core', 'codec', 'errors', 'lmdb', 'kafka', 'metrics'],
-  sink: ['core', 'codec', 'errors', 'kafka', 'lmdb', 'metrics'],
+  sink: ['core', 'codec', 'errors', 'kafka', 'lmdb', 'metrics', 'tracing'],
   kafka: ['errors'],
   lookup: ['core', 'errors'],
   labelling: ['core', 'codec', 'errors'],
   evaluation: ['core', 'errors', 'pipeline'],
-  http: ['core', 'codec', 'errors', 'lookup', 'metrics'],
+  http: ['core', 'codec', 'errors', 'lookup', 'metrics', 'tracing'],
   profiler: [
     'codec',
     'config',
@@ -88,7 +89,7 @@ const allowed: Record<string, readonly string[]> = {
   controls: ['config', 'core', 'errors', 'http', 'labelling', 'labelling-lock', 'requeue', 'source', 'store'],
   'serve-reads': ['config', 'http', 'lookup', 'store'],
   webhooks: ['config', 'sink'],
-  'webhook-thread': ['config', 'core', 'errors', 'sink', 'webhooks', 'metrics'],
+  'webhook-thread': ['config', 'core', 'errors', 'sink', 'webhooks', 'metrics', 'tracing'],
   'webhook-client': ['codec', 'config', 'core', 'errors', 'sink', 'webhook-thread', 'webhooks', 'metrics'],
   'ingest-worker': [
     'config',
@@ -102,6 +103,7 @@ const allowed: Record<string, readonly string[]> = {
     'webhook-client',
     'ingest-metrics',
     'metrics',
+    'tracing',
   ],
   'ingest-status': [],
   'ingest-metrics': ['metrics', 'profiler', 'webhook-client'],
@@ -124,6 +126,7 @@ const allowed: Record<string, readonly string[]> = {
     'source',
     'webhooks',
     'serve-metrics',
+    'tracing',
   ],
   cli: [
     'config',
@@ -209,9 +212,11 @@ describe('tidy', () => {
         assert.doesNotMatch(text, /^import (?!type )[^\n]*from 'kafkajs'/m, path)
   })
 
-  it('Prometheus is spoken in one place: what counts does without its client', () => {
+  it('Prometheus and OpenTelemetry are spoken in one place each', () => {
     for (const { path, text } of src)
       if (path !== 'src/metrics/registry.ts') assert.doesNotMatch(text, /from 'prom-client'/, path)
+    for (const { path, text } of src)
+      if (!path.startsWith('src/tracing/')) assert.doesNotMatch(text, /from '@opentelemetry/, path)
   })
 
   it('LMDB is opened and committed to in turn', () => {

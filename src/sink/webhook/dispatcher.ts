@@ -6,7 +6,9 @@ import { signedHeaders } from '../../codec/webhook-signature.ts'
 import { type Subscription, signingSecrets } from '../../codec/webhook-subscription.ts'
 import { unreachable } from '../../core/assert.ts'
 import type { WebhookMetrics } from '../../metrics/webhook-metrics.ts'
+import { continuing } from '../../tracing/tracing.ts'
 import type { OutboxRow } from '../port.ts'
+import { beginAttempt, endAttempt } from './attempt-span.ts'
 import { bury, disable, fanOut } from './fan-out.ts'
 import { type Item, Lanes } from './lanes.ts'
 import { inFlightTotalMax, rowsPerTransaction, type WebhookLimits } from './limits.ts'
@@ -238,12 +240,16 @@ export class Dispatcher {
     const { url, format, secrets } = receiver.subscription
     const now = clock.now()
     const body = bodyOf(delivery.json, { format, part: delivery.part })
-    const headers = signedHeaders({
-      id: deliveryId(delivery.event_id, delivery.part),
-      seconds: Math.floor(now / 1000),
-      body: body.text,
-      secrets: signingSecrets(secrets, now),
-    })
+    const spanned = beginAttempt(receiver.subscription, delivery)
+    const headers = {
+      ...continuing(spanned),
+      ...signedHeaders({
+        id: deliveryId(delivery.event_id, delivery.part),
+        seconds: Math.floor(now / 1000),
+        body: body.text,
+        secrets: signingSecrets(secrets, now),
+      }),
+    }
     const abort = new AbortController()
     receiver.inFlight.set(key, abort)
     this.#inFlight++
@@ -251,6 +257,7 @@ export class Dispatcher {
       this.#guarded(() => {
         receiver.inFlight.delete(key)
         this.#inFlight--
+        endAttempt(spanned, outcome)
         if (!abort.signal.aborted) this.#conclude(receiver, { key, delivery, outcome, began: now })
         this.#pump()
       })

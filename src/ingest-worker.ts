@@ -54,11 +54,11 @@ const standbyPollMs = 100
 async function ingest(input: WorkerInput): Promise<void> {
   const stop = new AbortController()
   parentPort!.on('message', () => stop.abort())
-  let profiler: Profiler | undefined
+  let running: { readonly profiler: Profiler; readonly metrics: () => IngestMetrics } | undefined
   const tell = () => {
-    if (profiler === undefined) return
-    const { position } = profiler.store.counters()
-    send({ kind: 'beat', position, problem: report.notReady, metrics: ingestMetricsOf(profiler) })
+    if (running === undefined) return
+    const { position } = running.profiler.store.counters()
+    send({ kind: 'beat', position, problem: report.notReady, metrics: running.metrics() })
   }
   const report = new StatusReport(
     (level, message, fields) => send({ kind: 'log', level, message, fields }),
@@ -66,8 +66,8 @@ async function ingest(input: WorkerInput): Promise<void> {
   )
   const opened = await openWhenFree(input, { report, signal: stop.signal })
   if (opened === undefined) return
-  await using own = opened
-  profiler = own
+  await using profiler = opened
+  running = { profiler, metrics: ingestMetricsOf(profiler) }
   importOnce(profiler, input.prototypes)
   let broken: { readonly error: unknown } | undefined
   profiler.kafka?.start().catch((error: unknown) => {

@@ -7,7 +7,6 @@ import { HttpMeter } from './metrics/http-meter.ts'
 import { type IngestSources, ingestFamilies } from './metrics/ingest-families.ts'
 import { Metrics } from './metrics/registry.ts'
 import { directoryFamilies, lagFamilies, type MapUse } from './metrics/store-families.ts'
-import { type Truth, truthFamilies } from './metrics/truth-families.ts'
 import type { Counters } from './store/port.ts'
 import { versionOf } from './version.ts'
 
@@ -26,7 +25,6 @@ export type ServeSources = {
     readonly log: { mapUse(): MapUse }
     /** Undefined while there are no webhooks. */
     webhooksMapUse(): MapUse | undefined
-    truth(): Truth
   }
 }
 
@@ -57,7 +55,7 @@ export function serveMetrics(sources: ServeSources): ServeMetrics {
       backlogMax: config.logBacklogMax,
       behindMs: () => sources.behindMs(),
     }),
-    ...(ingest === undefined ? [] : [...ingestFamilies(ingest), ...truthFamilies(() => ingest.truth())]),
+    ...(ingest === undefined ? [] : ingestFamilies(ingest)),
   ]
   return { http, metrics: new Metrics(families).withProcess() }
 }

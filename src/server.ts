@@ -4,7 +4,6 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { FastifyBaseLogger, FastifyInstance } from 'fastify'
 import { Controls } from './controls.ts'
 import { FatalError, NoDataError } from './errors.ts'
-import { truthMeter } from './evaluation/truth-meter.ts'
 import { createApp, type IngestPorts, type LookupPorts, type Role, type StatusPorts } from './http/app.ts'
 import { type IngestStatus, StatusReader, statusReadMs, statusWriteMs, writeStatus } from './ingest-status.ts'
 import { type Ingest, startIngest } from './ingest-thread.ts'
@@ -135,8 +134,7 @@ async function ingestSide({ options, shared, closing, leaving }: Context): Promi
     behindMs,
     backlog: () => ({ records: waiting(), full: full() }),
   }
-  const truth = truthMeter(store, () => performance.now())
-  const told = { ...ingest, log, truth, webhooksMapUse: () => webhooks.mapUse() }
+  const told = { ...ingest, log, webhooksMapUse: () => webhooks.mapUse() }
   const observed = serveMetrics({ dir, config, role, store, ...own, ingest: told })
   if (role === 'ingest')
     return { app: createApp({ ...shared, role: 'ingest', ports: own, observed }), failed: ingest.failed }

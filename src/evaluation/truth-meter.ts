@@ -3,7 +3,7 @@ import { shareOne } from '../core/limits.ts'
 import type { StoreReader } from '../store/port.ts'
 import { type LiveQuality, liveQuality } from './live.ts'
 
-/** How long a measurement stands: it takes some milliseconds of the thread that answers lookups. */
+/** How long a measurement stands: with many held-out users it takes a tenth of a second and more. */
 const standsMs = 30_000
 /** Held-out users that one measurement reads, the first ones: an F1 of so many is good to one in a hundred. */
 const usersMax = 2_000

@@ -1,6 +1,7 @@
 // What Prometheus is told of ingest, by the process that has the ingest thread; nothing until the thread has told something.
 import { counter, type Family, gauge, histogram, type Labels, type Sample } from './families.ts'
 import type { IngestMetrics } from './ingest-metrics.ts'
+import { truthFamilies } from './truth-families.ts'
 import { webhookFamilies } from './webhook-families.ts'
 
 export type IngestSources = {
@@ -32,6 +33,7 @@ export function ingestFamilies({ metrics, problem, onStandby }: IngestSources): 
     ...queueFamilies(one, several),
     ...memoryFamilies(one, several),
     ...webhookFamilies(() => metrics()?.webhooks),
+    ...truthFamilies(() => metrics()?.truth),
   ]
 }
 

@@ -1,5 +1,6 @@
 // What the ingest thread tells of itself once a second, as a plain object: sums since it began, and how things stand.
 import type { Histogram } from './histogram.ts'
+import type { TruthMeasures } from './truth-families.ts'
 import type { WebhookMetrics } from './webhook-metrics.ts'
 
 /** Records by what became of them. */
@@ -74,4 +75,6 @@ export type IngestMetrics = {
   }
   /** Undefined while there are no subscriptions. */
   readonly webhooks: WebhookMetrics | undefined
+  /** How right answers are on held-out labels, measured now and then; undefined without any. */
+  readonly truth: TruthMeasures | undefined
 }

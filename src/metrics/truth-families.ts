@@ -2,10 +2,7 @@
 import { type Family, gauge } from './families.ts'
 
 /** What the truth meter says. */
-export type Truth = {
-  readonly epoch: number
-  readonly quality: { readonly [name in keyof typeof measures]: number } | undefined
-}
+export type TruthMeasures = { readonly [name in keyof typeof measures]: number }
 
 const measures = {
   micro_f1: 'micro-F1 of the held sets of held-out labelled users',
@@ -17,8 +14,8 @@ const measures = {
   users: 'held-out labelled users that the truth is measured on',
 } as const
 
-export function truthFamilies(truth: () => Truth): Family[] {
+export function truthFamilies(truth: () => TruthMeasures | undefined): Family[] {
   return Object.entries(measures).map(([name, help]) =>
-    gauge(`kindred_truth_${name}`, help, () => truth().quality?.[name as keyof typeof measures]),
+    gauge(`kindred_truth_${name}`, help, () => truth()?.[name as keyof typeof measures]),
   )
 }

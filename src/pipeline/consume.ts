@@ -86,7 +86,7 @@ export class Consumer {
   }
 
   /** What was consumed so far, and what is still to be done. */
-  metrics(): Omit<IngestMetrics, 'partitions' | 'thread' | 'webhooks'> {
+  metrics(): Omit<IngestMetrics, 'partitions' | 'thread' | 'webhooks' | 'truth'> {
     const { store, engine } = this.#options
     const { driftGreatest, ...sums } = this.#meter.read(performance.now())
     const { quarantined, sweepNext, sweepEnd } = store.counters()

@@ -11,6 +11,7 @@ import { sharedKafka, skipKafka } from '../support/kafka.ts'
 import { isReady, readStore } from '../support/kafka-serve.ts'
 import { bought, changeOf, edgesIn, type KafkaShop, purchase, withShop } from '../support/kafka-small-shop.ts'
 import { clientOf, createTopic, endsOf, withAdmin } from '../support/kafka-topics.ts'
+import { parseMetrics } from '../support/prometheus-text.ts'
 import { whileStopped } from '../support/server.ts'
 import { until } from '../support/wait.ts'
 
@@ -266,6 +267,15 @@ describe('starts on Kafka', { skip: skipKafka }, () => {
           return topic!.partitions.every(({ partition, offset }) => Number(offset) === ends.get(partition))
         }),
       )
+      await until('metrics say so', async () => {
+        const now = parseMetrics(await (await fetch(`${server.url}/metrics`)).text())
+        const lags = [...ends.keys()].map((partition) =>
+          ['kindred_kafka_lag_records', 'kindred_kafka_lag_seconds'].map((name) =>
+            now.value(name, { topic: shop.topic, partition: String(partition) }),
+          ),
+        )
+        return lags.every(([records, seconds]) => records === 0 && seconds === 0)
+      })
       assert.doesNotMatch(server.stderr(), /"level":40/)
       assert.equal((await server.stop()).code, 0)
       await assertSound(shop.data)

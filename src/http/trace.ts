@@ -1,6 +1,6 @@
 // A span for every request, which continues the trace of its client; registered where there is an SDK and nowhere else.
 import type { FastifyInstance } from 'fastify'
-import { begin, context, continued, end, SpanKind, tracer } from '../tracing/tracing.ts'
+import { begin, context, continued, end, tracer } from '../tracing/tracing.ts'
 
 export function traceRequests(app: FastifyInstance): void {
   if (tracer === undefined) return
@@ -8,8 +8,7 @@ export function traceRequests(app: FastifyInstance): void {
     const { method, routeOptions, id, headers } = request
     const route = routeOptions.url ?? 'none'
     const spanned = begin(`${method} ${route}`, {
-      kind: SpanKind.SERVER,
-      parent: continued(headers),
+      ...continued(headers),
       attributes: { 'http.request.method': method, 'http.route': route, 'kindred.request_id': id },
     })!
     const { raw } = reply

@@ -55,9 +55,14 @@ export function end(spanned: Spanned | undefined, error?: string): void {
   spanned.span.end()
 }
 
-/** The context that the headers of a request continue (W3C traceparent, or what the SDK was told to read). */
-export function continued(headers: object): Context {
-  return propagation.extract(context.active(), headers)
+/**
+ * What the span of a request goes below: what its headers continue (W3C traceparent, or what the SDK was told to read),
+ * unless an instrumentation of the SDK's has made a span of the request already.
+ */
+export function continued(headers: object): { readonly parent: Context; readonly kind: SpanKind } {
+  const now = context.active()
+  if (trace.getSpan(now) !== undefined) return { parent: now, kind: SpanKind.INTERNAL }
+  return { parent: propagation.extract(now, headers), kind: SpanKind.SERVER }
 }
 
 /** Headers by which a receiver continues the span. */

@@ -5,7 +5,7 @@
 // And it is slow where it matters: every header of every record that is sent has a buffer of half a kilobyte of its own, and
 // every record that is read costs a dozen BigInts. What is put in their place writes the same bytes and reads the same
 // records.
-import { createRequire } from 'node:module'
+import { createRequire, Module } from 'node:module'
 import type * as kafkajs from 'kafkajs'
 import { FatalError } from '../errors.ts'
 
@@ -191,15 +191,19 @@ function load(): typeof kafkajs {
   return loaded
 }
 
+/** Node's loader below `require`, where hooks that tracing puts on it are not: those keep what a module exported first. */
+const { _load: loadFile } = Module as unknown as { _load(file: string): unknown }
+
 /** Puts `ours` in the place of what a module exports, before anything else has it. */
 function replaced<T>(
   require: NodeJS.Require,
   module: string,
   ours: (theirs: T) => T,
 ): { ours: T; theirs: T } {
-  const theirs = require(module) as T
+  const file = require.resolve(module)
+  const theirs = loadFile(file) as T
   const put = ours(theirs)
-  require.cache[require.resolve(module)]!.exports = put
+  require.cache[file]!.exports = put
   return { ours: put, theirs }
 }
 

@@ -8,7 +8,7 @@ import { createApp, type IngestPorts, type LookupPorts, type Role, type StatusPo
 import { type IngestStatus, StatusReader, statusReadMs, statusWriteMs, writeStatus } from './ingest-status.ts'
 import { type Ingest, startIngest } from './ingest-thread.ts'
 import type { WorkerInput } from './ingest-worker.ts'
-import { Lag } from './lookup/lag.ts'
+import { Lag, Lags } from './lookup/lag.ts'
 import { openLog, openReader, openReaderBesideWriter, type Place } from './profiler.ts'
 import { serveMetrics } from './serve-metrics.ts'
 import { createReads } from './serve-reads.ts'
@@ -212,12 +212,24 @@ function noteLag(
   { store, ingest, end }: { store: LmdbStore; ingest: Ingest; end(): number },
   closing: Closing[],
 ): () => number {
-  const lag = new Lag()
+  const log = new Lag()
+  const topics = new Lags()
   every(lagMs, closing, () => {
-    const down = ingest.problem() !== undefined
-    lag.note({ at: performance.now(), end: end(), applied: store.watermark('log'), down })
+    const at = performance.now()
+    log.note({ at, end: end(), applied: store.watermark('log'), down: ingest.problem() !== undefined })
+    // by when records were seen, not by the times they carry, which may be of years ago
+    const partitions = ingest.metrics()?.partitions ?? []
+    topics.note(
+      partitions.map(({ topic, partition, next, records }) => ({
+        name: `${topic}/${partition}`,
+        end: next + records,
+        applied: next,
+      })),
+      at,
+    )
   })
-  return () => lag.behindMs(performance.now())
+  const now = () => performance.now()
+  return () => Math.max(log.behindMs(now()), topics.behindMs(now()))
 }
 
 /** Writes how ingest stands for the processes that only look up, unless another ingests; at the end, that it has ended. */

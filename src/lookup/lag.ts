@@ -25,3 +25,30 @@ export class Lag {
     return Math.max(0, now - since)
   }
 }
+
+/** What is read from several places, each with offsets of its own that only grow. */
+export class Lags {
+  #lags = new Map<string, { readonly lag: Lag; applied: number }>()
+
+  /** Notes all places there are now; one that is not there any more, or begins anew, is forgotten as it was. */
+  note(
+    places: readonly { readonly name: string; readonly end: number; readonly applied: number }[],
+    at: number,
+  ): void {
+    const before = this.#lags
+    this.#lags = new Map()
+    for (const { name, end, applied } of places) {
+      const known = before.get(name)
+      const lag = known !== undefined && known.applied <= applied ? known.lag : new Lag()
+      lag.note({ at, end, applied, down: false })
+      this.#lags.set(name, { lag, applied })
+    }
+  }
+
+  /** As of the place that is furthest behind, ms. */
+  behindMs(now: number): number {
+    let most = 0
+    for (const { lag } of this.#lags.values()) most = Math.max(most, lag.behindMs(now))
+    return most
+  }
+}

@@ -28,6 +28,8 @@ export type HotUse = { readonly entries: number; readonly bytes: number; readonl
 export type PartitionLag = {
   readonly topic: string
   readonly partition: number
+  /** Offset of the record to apply next: those before it are on disk. */
+  readonly next: number
   /** Records of the partition that are not applied and on disk, as of the latest fetch. */
   readonly records: number
   /** Age of the oldest of them; 0 without any. */

@@ -59,7 +59,7 @@ export class PartitionLags {
       const { topic, partition }: Partition = partitionOf(source)!
       const records = Math.max(0, end - next)
       const since = records === 0 ? now : (fetches[0]?.at ?? appliedAt ?? now)
-      return { topic, partition, records, seconds: Math.max(0, now - since) / 1000 }
+      return { topic, partition, next, records, seconds: Math.max(0, now - since) / 1000 }
     })
   }
 }

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import fc from 'fast-check'
-import { Lag } from '../../src/lookup/lag.ts'
+import { Lag, Lags } from '../../src/lookup/lag.ts'
 
 describe('lag', () => {
   it('is nothing while all is applied, and grows from when something was not', () => {
@@ -51,5 +51,38 @@ describe('lag', () => {
     const lag = new Lag()
     for (let n = 1; n <= 5000; n++) lag.note({ at: n, end: n, applied: 0, down: false })
     assert.equal(lag.behindMs(5000), 4999)
+  })
+})
+
+describe('lag of several places', () => {
+  it('is that of the place that is furthest behind, as long as it is there', () => {
+    const lags = new Lags()
+    assert.equal(lags.behindMs(0), 0)
+    lags.note([{ name: 'a', end: 10, applied: 0 }], 100)
+    lags.note(
+      [
+        { name: 'a', end: 10, applied: 5 },
+        { name: 'b', end: 3, applied: 0 },
+      ],
+      200,
+    )
+    assert.equal(lags.behindMs(300), 200)
+    lags.note(
+      [
+        { name: 'a', end: 20, applied: 10 },
+        { name: 'b', end: 3, applied: 0 },
+      ],
+      300,
+    )
+    assert.equal(lags.behindMs(300), 100, 'a has applied what it had then, b has not')
+    lags.note([{ name: 'a', end: 20, applied: 20 }], 400)
+    assert.equal(lags.behindMs(400), 0, 'b is another process’s now')
+  })
+
+  it('begins anew with a place that does', () => {
+    const lags = new Lags()
+    lags.note([{ name: 'a', end: 1000, applied: 900 }], 100)
+    lags.note([{ name: 'a', end: 10, applied: 10 }], 200)
+    assert.equal(lags.behindMs(300), 0)
   })
 })

@@ -97,7 +97,7 @@ describe('metrics', () => {
     lags.fetched(source, { end: 30, next: 30 })
     lags.consumed(source, 120)
     assert.deepEqual(read(10_000), [[0, 0]])
-    assert.deepEqual(lags.read(0)[0], { topic: 'orders', partition: 3, records: 0, seconds: 0 })
+    assert.deepEqual(lags.read(0)[0], { topic: 'orders', partition: 3, next: 120, records: 0, seconds: 0 })
     lags.clear()
     assert.deepEqual(read(10_000), [])
   })

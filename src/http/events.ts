@@ -89,7 +89,9 @@ function valuesOf(body: Buffer): string[] | string {
     const value: unknown = JSON.parse(body.toString('utf8'))
     return Array.isArray(value) ? value.map((event) => JSON.stringify(event)) : [JSON.stringify(value)]
   } catch (error) {
-    return `the body is not JSON: ${messageOf(error)} (for NDJSON, send content-type application/x-ndjson)`
+    // without the text around it, which the parser would quote
+    const place = /at position \d+/.exec(messageOf(error))?.[0]
+    return `the body is not JSON${place === undefined ? '' : ` ${place}`} (for NDJSON, send content-type application/x-ndjson)`
   }
 }
 

@@ -212,7 +212,7 @@ export const operations = {
     summary: 'Who holds this persona, most probable first',
     idInQuery: true,
     params: z.object({ name: z.string().min(1) }),
-    query: z.object({ after: z.string().max(64).optional().describe('`next` of the page before'), limit }),
+    query: z.object({ after: s.audienceCursor.optional().describe('`next` of the page before'), limit }),
     answers: { 200: { description: 'a page', schema: s.audience } },
     problems: { ...invalid, 404: 'no such persona in the active set', ...busy },
   },

@@ -201,6 +201,8 @@ export const personaSet = name(
     ),
   }),
 )
+/** Twelve bytes (lookup/audience.ts). */
+export const audienceCursor = z.string().regex(/^[\w-]{16}$/)
 export const audience = name(
   'Audience',
   z.object({

@@ -15,7 +15,7 @@ const ndjson = 'application/x-ndjson'
 const none = () => undefined
 /** What these tests do not ask for. */
 const nothing = {
-  explain: none,
+  explain: async () => undefined,
   explanationGraph: () => assert.fail('nothing to draw'),
   product: none,
   personaSet: async () => assert.fail('not counted'),

@@ -132,13 +132,16 @@ function* evidenceOf(user: UserIndex, context: Context): Sliced<Gathered> {
   const { walker, decider, row } = context
   const { personas } = walker
   const spoken = spokenOf(context)
-  const edges = walker.edges(user)
+  const bought = newNeighbours()
+  walker.store.productsOf(user, bought)
   const scores = { values: new Float64Array(personas), offset: 0 }
   const content = { values: new Float64Array(personas), offset: 0 }
   const carried: Carried[] = []
   let total = 0
-  for (const { product, weight } of edges) {
-    if (carried.length % stepRows === 0) yield
+  for (let i = 0; i < bought.length; i++) {
+    if (i % stepRows === 0) yield
+    const product = bought.ids[i] as ProductIndex
+    const weight = bought.weights[i]!
     const published = walker.vector(product)?.published
     const words = decider.vectorOf(product, row.epoch)
     const sumOf = (vector: Float64Array | undefined) =>
@@ -148,7 +151,8 @@ function* evidenceOf(user: UserIndex, context: Context): Sliced<Gathered> {
     total += weight
     carried.push({ product, weight, contribution: weight * sumOf(published), read: sumOf(words) })
   }
-  return { scores: scores.values, weight: total, edges, content: content.values, carried }
+  // the edges are read: what a decision would want of them is in `content`
+  return { scores: scores.values, weight: total, edges: [], content: content.values, carried }
 }
 
 function* explainExact(
@@ -166,15 +170,23 @@ function* explainExact(
     total,
   })
   return {
-    products: carried
-      .filter(({ contribution, read }) => contribution > 0 || read > 0)
-      .slice(0, productsShown)
-      .map((entry) => productLine(entry, { ...context, total })),
+    products: firstOf(carried, ({ contribution, read }) => contribution > 0 || read > 0).map((entry) =>
+      productLine(entry, { ...context, total }),
+    ),
     prototypes,
     prior_share: priorShare,
     parts: partsOf(evidence, context),
     counterfactual: yield* counterfactualOf({ ...evidence, carried }, context),
   }
+}
+
+function firstOf(carried: readonly Carried[], wanted: (entry: Carried) => boolean): Carried[] {
+  const found: Carried[] = []
+  for (const entry of carried) {
+    if (found.length === productsShown) break
+    if (wanted(entry)) found.push(entry)
+  }
+  return found
 }
 
 /** Where the log odds of each held persona come from; null before the first fit. */

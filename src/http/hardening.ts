@@ -46,13 +46,11 @@ export function serverOptions(limits: ServerLimits) {
   }
 }
 
-/** On every answer: it is no page, nobody else's, not to be kept, and of the type that it says. */
+/** On every answer, few because lookups pay for each: it is of the type that it says, not to be kept, and no page. */
 const everyAnswer = {
   'x-content-type-options': 'nosniff',
   'cache-control': 'no-store',
   'content-security-policy': "default-src 'none'; frame-ancestors 'none'",
-  'cross-origin-resource-policy': 'same-origin',
-  'referrer-policy': 'no-referrer',
 } as const
 
 export function markSafe(reply: FastifyReply): void {

@@ -214,6 +214,8 @@ export const openApiRoutes: FastifyPluginAsync = async (app) => {
         'content-security-policy',
         "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'",
       )
+      .header('referrer-policy', 'no-referrer')
+      .header('cross-origin-resource-policy', 'same-origin')
       .send(page),
   )
 }

@@ -5,11 +5,12 @@ import { lookUp } from './lookup/answer.ts'
 import { audiencePage, personaSetOf } from './lookup/audience.ts'
 import { CensusTaker } from './lookup/census.ts'
 import { readFeed } from './lookup/change-feed.ts'
-import { explain } from './lookup/explain.ts'
+import { explaining } from './lookup/explain.ts'
 import { explanationGraph } from './lookup/explanation-graph.ts'
 import { PersonaNames } from './lookup/names.ts'
 import { lookUpProduct } from './lookup/product.ts'
-import { snapshotOf } from './lookup/snapshot.ts'
+import { Slices } from './lookup/slices.ts'
+import { Labels, snapshotOf } from './lookup/snapshot.ts'
 import { ChangeIndex } from './lookup/user-changes.ts'
 import type { StoreReader } from './store/port.ts'
 
@@ -26,11 +27,17 @@ export type ReadsOptions = {
 
 export function createReads(store: StoreReader, { config, hidden, now }: ReadsOptions): Reads {
   const names = new PersonaNames(store)
-  const census = new CensusTaker(store, { names, now })
-  const changes = new ChangeIndex(store)
+  const slices = new Slices()
+  const labels = new Labels(store)
+  const census = new CensusTaker(store, { names, slices, now })
+  const changes = new ChangeIndex(store, slices)
   return {
     lookUp: (userId) => (hidden(userId) ? undefined : lookUp(store, names, userId)),
-    explain: (userId) => (hidden(userId) ? undefined : explain(snapshotOf(store, config), { userId })),
+    async explain(userId) {
+      if (hidden(userId)) return undefined
+      const found = await slices.run(explaining(snapshotOf(store, config), { userId, labels }))
+      return hidden(userId) ? undefined : found
+    },
     explanationGraph: (explanation) => explanationGraph(store, explanation),
     product: (productId) => lookUpProduct({ store, kappa: config.kappa }, productId),
     personaSet: async () => personaSetOf(await census.take()),
@@ -44,6 +51,6 @@ export function createReads(store: StoreReader, { config, hidden, now }: ReadsOp
       return user === undefined ? undefined : changes.of(user, page)
     },
     feed: (page) => readFeed(store, page),
-    close: () => census.close(),
+    close: async () => slices.close(),
   }
 }

@@ -28,7 +28,8 @@ export function addConfig(program: Command): void {
     })
 }
 
-/** A secret is never shown: only whether there is one. */
+/** A secret is never shown: only whether there is one. Nor are the user and password that a URL may have. */
 function shown(name: string, value: unknown): unknown {
-  return secretSettings.includes(name) && value !== '' ? '(set)' : value
+  if (secretSettings.includes(name)) return value === '' ? value : '(set)'
+  return typeof value === 'string' ? value.replaceAll(/(:\/\/)[^/?#]*@/g, '$1(set)@') : value
 }

@@ -68,12 +68,12 @@ function segmentCall(change: ChangeEvent, part: number): string {
     messageId: deliveryId(change.event_id, part),
     timestamp: change.occurred_at,
     properties: {
-      audience_key: persona,
-      [persona]: entering,
       probability,
       primary: change.primary,
       sequence: change.sequence,
       change_event_id: change.event_id,
+      [persona]: entering, // what the receiver looks for: it wins over what stands beside it
+      audience_key: persona,
     },
   })
 }

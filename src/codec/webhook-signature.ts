@@ -13,6 +13,7 @@ export function secretBytesOf(secret: string): Buffer | undefined {
   if (!secret.startsWith(prefix)) return undefined
   const text = secret.slice(prefix.length)
   if (!/^[A-Za-z0-9+/]+={0,2}$/.test(text)) return undefined
+  if (text.endsWith('=') && text.length % 4 !== 0) return undefined // receivers may decode strictly
   const bytes = Buffer.from(text, 'base64')
   const whole = bytes.toString('base64').replace(/=+$/, '') === text.replace(/=+$/, '')
   return whole && bytes.length >= secretBytesMin && bytes.length <= secretBytesMax ? bytes : undefined

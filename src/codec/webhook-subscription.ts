@@ -11,6 +11,8 @@ export type WebhookFormat = (typeof webhookFormats)[number]
 const filterPersonasMax = 256
 const urlLengthMax = 2048
 const nameLengthMax = 256
+/** Characters of a secret: 64 bytes in base64, and the prefix. */
+const secretLengthMax = 94
 /** Hours for which a secret that was rotated still signs. */
 const graceHoursMax = 24 * 30
 const graceHoursDefault = 24
@@ -19,23 +21,31 @@ const url = z
   .string()
   .max(urlLengthMax)
   .refine((text) => URL.canParse(text), 'is not a URL')
+  .describe('where to POST to: https to a public address, unless the configuration allows others')
 const secret = z
   .string()
+  .max(secretLengthMax)
   .refine((text) => secretBytesOf(text) !== undefined, 'is whsec_ and 24 to 64 bytes in base64')
+  .describe('whsec_ and 24 to 64 bytes in base64; made where none is given')
 
-const filter = z.strictObject({
+export const webhookFilter = z.strictObject({
   personas: z.array(z.string().min(1).max(nameLengthMax)).min(1).max(filterPersonasMax).optional(),
   directions: z.array(z.enum(webhookDirections)).min(1).max(webhookDirections.length).optional(),
-  min_probability: z.number().min(0).max(1).optional(),
+  min_probability: z
+    .number()
+    .min(0)
+    .max(1)
+    .optional()
+    .describe('least probability that a persona is entered with; exits pass'),
 })
-export type WebhookFilter = z.infer<typeof filter>
+export type WebhookFilter = z.infer<typeof webhookFilter>
 
 /** Body of POST /v1/webhooks. A secret is made where none is given. */
 export const webhookInput = z
   .strictObject({
     url,
     secret: secret.optional(),
-    filter: filter.default({}),
+    filter: webhookFilter.default({}),
     format: z.enum(webhookFormats).default('kindred'),
     active: z.boolean().default(true),
   })
@@ -48,7 +58,7 @@ export type WebhookInput = z.infer<typeof webhookInput>
 /** Body of PATCH /v1/webhooks/:id. The format stays: what waits was queued for it. */
 export const webhookPatch = z.strictObject({
   url: url.optional(),
-  filter: filter.optional(),
+  filter: webhookFilter.optional(),
   active: z.boolean().optional(),
 })
 export type WebhookPatch = z.infer<typeof webhookPatch>
@@ -64,7 +74,8 @@ export type WebhookRotation = z.infer<typeof webhookRotation>
 export type WebhookSecret = { readonly value: string; readonly until?: number }
 
 /** Why a subscription was switched off by itself. */
-export type Disabled = { readonly reason: 'gone' | 'dead_letters_full'; readonly at: string }
+const disabled = z.object({ reason: z.enum(['gone', 'dead_letters_full']), at: z.iso.datetime() })
+export type Disabled = Readonly<z.infer<typeof disabled>>
 
 /** A subscription as it is kept. */
 export type Subscription = {
@@ -82,21 +93,30 @@ export type Subscription = {
   readonly replays: number
 }
 
+const count = z.number().int().min(0)
+const counts = z.object({
+  queued: count,
+  dead_letters: count,
+  delivered: count,
+  skipped: count.describe('changes that were not queued, because dead letters were full'),
+})
 /** How a subscription stands, in deliveries. */
-export type WebhookCounts = {
-  readonly queued: number
-  readonly dead_letters: number
-  readonly delivered: number
-  /** Changes that were not queued, because dead letters were full. */
-  readonly skipped: number
-}
+export type WebhookCounts = Readonly<z.infer<typeof counts>>
 export const noCounts: WebhookCounts = { queued: 0, dead_letters: 0, delivered: 0, skipped: 0 }
 
 /** A subscription as it is shown. */
-export type WebhookView = Omit<Subscription, 'secrets' | 'from' | 'replays'> & {
-  /** How many secrets sign now. */
-  readonly secrets: number
-} & WebhookCounts
+export const webhookView = z.object({
+  id: z.string(),
+  url: z.string(),
+  filter: webhookFilter,
+  format: z.enum(webhookFormats),
+  active: z.boolean(),
+  disabled: disabled.optional().describe('why it was switched off by itself'),
+  created_at: z.iso.datetime(),
+  secrets: z.number().int().min(1).describe('how many sign now'),
+  ...counts.shape,
+})
+export type WebhookView = Readonly<z.infer<typeof webhookView>>
 
 export function viewOf(
   { secrets, from: _from, replays: _replays, ...shown }: Subscription,

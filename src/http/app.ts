@@ -13,6 +13,7 @@ import type { StreamLimits } from './change-stream.ts'
 import { changeRoutes } from './changes.ts'
 import { erasureRoutes } from './erasure.ts'
 import { eventRoutes } from './events.ts'
+import { harden, markSafe, type ServerLimits, serverLimits, serverOptions } from './hardening.ts'
 import { healthRoutes } from './health.ts'
 import { metricsRoutes } from './metrics.ts'
 import { observeRequests, requestIdHeader, requestIds } from './observe.ts'
@@ -74,6 +75,7 @@ export type AppOptions = Served & {
   readonly security?: SecurityOptions
   /** Where requests are counted, and what else is told with them; requests alone without. */
   readonly observed?: { readonly http: HttpMeter; readonly metrics: Metrics }
+  readonly server?: ServerLimits
 }
 
 /** An id of 256 bytes, percent-encoded, with room to be told that it is too long. */
@@ -83,9 +85,10 @@ const paramLengthMax = 4096
 const retryAfterSeconds = '5'
 
 export function createApp(options: AppOptions): FastifyInstance {
-  const { bodyBytesMax, logger, security, observed = requestsAlone() } = options
+  const { bodyBytesMax, logger, security, server = serverLimits, observed = requestsAlone() } = options
   const app = fastify({
     ...(logger === undefined ? {} : { loggerInstance: logger }),
+    ...serverOptions(server),
     bodyLimit: bodyBytesMax,
     genReqId: requestIds(),
     logController: new LogController({ disableRequestLogging: true, requestIdLogLabel: 'request_id' }),
@@ -94,6 +97,7 @@ export function createApp(options: AppOptions): FastifyInstance {
     routerOptions: { maxParamLength: paramLengthMax },
     frameworkErrors: (error, request, reply) => {
       observed.http.unmatched.observe(error.statusCode ?? 400, 0)
+      markSafe(reply as never)
       sendProblem(reply.header(requestIdHeader, request.id) as never, {
         status: error.statusCode ?? 400,
         title: 'bad request',
@@ -103,6 +107,7 @@ export function createApp(options: AppOptions): FastifyInstance {
   })
   observeRequests(app, observed.http)
   traceRequests(app)
+  harden(app, server)
   if (security !== undefined) secure(app, security)
   takeJsonAlone(app)
   app.setErrorHandler((error: Error & { statusCode?: number }, request, reply) => {

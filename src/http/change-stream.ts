@@ -37,15 +37,21 @@ type Client = {
   stalledAt: number | undefined
 }
 type Pages = Map<number, FeedPage | FeedGone>
+/** One look at the feed for everybody. */
+type Round = { readonly left: Client[]; readonly pages: Pages; more: boolean }
+
+/** Time for which streams keep other requests waiting. */
+const sliceMs = 1
 
 export class ChangeStream {
   readonly #ports: Pick<LookupPorts, 'feed'>
-  readonly #limits: StreamLimits & { now(): number }
+  readonly #limits: StreamLimits & { readonly now: () => number }
   readonly #clients = new Set<Client>()
   #timer: NodeJS.Timeout | undefined
+  #round: Round | undefined
 
   /** `now`: ms of a clock that does not go back. */
-  constructor(ports: Pick<LookupPorts, 'feed'>, limits: StreamLimits & { now(): number }) {
+  constructor(ports: Pick<LookupPorts, 'feed'>, limits: StreamLimits & { readonly now: () => number }) {
     this.#ports = ports
     this.#limits = limits
   }
@@ -102,17 +108,25 @@ export class ChangeStream {
     this.#timer = undefined
   }
 
-  /** Every client that reads gets one page; clients at the same place share its reading. */
+  /**
+   * Every client that reads gets one page; clients at the same place share its reading. Many at different places are many pages:
+   * after a slice, those who were not reached wait while other requests have their turn.
+   */
   #tick(): void {
     this.#timer = undefined
-    const pages: Pages = new Map()
-    let more = false
-    for (const client of this.#clients) {
+    const { now, stallMsMax, pollMs } = this.#limits
+    const end = now() + sliceMs
+    this.#round ??= { left: [...this.#clients], pages: new Map(), more: false }
+    const round = this.#round
+    for (let client = round.left.pop(); client !== undefined; client = round.left.pop()) {
       const { stalledAt } = client
-      if (stalledAt === undefined) more = this.#advance(client, pages) || more
-      else if (this.#limits.now() - stalledAt > this.#limits.stallMsMax) client.response.destroy()
+      if (!this.#clients.has(client)) continue // it left meanwhile
+      if (stalledAt === undefined) round.more = this.#advance(client, round.pages) || round.more
+      else if (now() - stalledAt > stallMsMax) client.response.destroy()
+      if (round.left.length > 0 && now() > end) return this.#schedule(1)
     }
-    if (this.#clients.size > 0) this.#schedule(more ? 1 : this.#limits.pollMs)
+    this.#round = undefined
+    if (this.#clients.size > 0) this.#schedule(round.more ? 1 : pollMs)
   }
 
   /** Whether there is more for the client, which has room for it. */

@@ -3,6 +3,7 @@ import { isUtf8 } from 'node:buffer'
 import type { FastifyPluginAsync, FastifyReply } from 'fastify'
 import { decodeEvent } from '../codec/event.ts'
 import { InvalidRecordError, messageOf } from '../errors.ts'
+import { finish, type Sliced, Slices } from '../lookup/slices.ts'
 import type { IngestPorts, StatusPorts } from './app.ts'
 import { sendProblem } from './problem.ts'
 
@@ -12,6 +13,9 @@ const json = { kind: 'json' } as const
 /** Events of one request, and problems named in one answer. */
 const eventsMax = 100_000
 const problemsShown = 20
+/** So many are validated at once; more in slices between other requests, with pauses after some. */
+const fewEvents = 256
+const stepEvents = 32
 /** What a client is asked to wait when the log is full or cannot be written, seconds. */
 const retryAfterSeconds = 1
 const retryAfterFailureSeconds = 10
@@ -21,6 +25,8 @@ export const eventRoutes: FastifyPluginAsync<{ ports: Ports }> = async (app, { p
   for (const type of ['application/json', 'application/x-ndjson', 'application/ndjson'])
     app.addContentTypeParser(type, { parseAs: 'buffer' }, (_request, body, done) => done(null, body))
 
+  const slices = new Slices()
+  app.addHook('onClose', async () => slices.close())
   app.post('/v1/events', async (request, reply) => {
     const body = request.body
     if (!Buffer.isBuffer(body) || body.length === 0)
@@ -32,7 +38,8 @@ export const eventRoutes: FastifyPluginAsync<{ ports: Ports }> = async (app, { p
     if (split.length === 0) return refuse(reply, 'there is no event in the body')
     if (split.length > eventsMax)
       return refuse(reply, `${split.length} events; one request takes ${eventsMax}`)
-    const problems = problemsOf(split)
+    const work = recordsOf(split, ndjson ? String : textOf)
+    const { records, problems } = await (split.length > fewEvents ? slices.run(work) : finish(work))
     if (problems.length > 0)
       return sendProblem(reply, {
         status: 400,
@@ -40,26 +47,23 @@ export const eventRoutes: FastifyPluginAsync<{ ports: Ports }> = async (app, { p
         detail: `${problems.length} of ${split.length} events are not valid, and none was taken: mend or drop them and send the rest again`,
         problems: problems.slice(0, problemsShown),
       })
-    return take(reply, split, ports)
+    return take(reply, records, ports)
   })
 }
 
-async function take(reply: FastifyReply, texts: readonly string[], ports: Ports): Promise<FastifyReply> {
-  const { full, records } = ports.backlog()
+async function take(reply: FastifyReply, records: readonly Buffer[], ports: Ports): Promise<FastifyReply> {
+  const { full, records: waiting } = ports.backlog()
   if (full) {
     reply.header('retry-after', retryAfterSeconds)
     return sendProblem(reply, {
       status: 503,
       title: 'backlog full',
-      detail: `${records} events wait to be applied: send these again after ${retryAfterSeconds} s`,
+      detail: `${waiting} events wait to be applied: send these again after ${retryAfterSeconds} s`,
     })
   }
   try {
-    const { first, next } = await ports.append({
-      format: json,
-      records: texts.map((text) => Buffer.from(text)),
-    })
-    return reply.code(202).send({ accepted: texts.length, first_position: first, next_position: next })
+    const { first, next } = await ports.append({ format: json, records })
+    return reply.code(202).send({ accepted: records.length, first_position: first, next_position: next })
   } catch (error) {
     reply.log.error(error)
     reply.header('retry-after', retryAfterFailureSeconds)
@@ -83,24 +87,44 @@ function linesOf(body: Buffer): string[] {
     .filter((line) => line !== '')
 }
 
-/** The events of a JSON body as texts; a sentence when it is not JSON. */
-function valuesOf(body: Buffer): string[] | string {
+/** The values of a JSON body; a sentence when it is not JSON. */
+function valuesOf(body: Buffer): unknown[] | string {
   try {
     const value: unknown = JSON.parse(body.toString('utf8'))
-    return Array.isArray(value) ? value.map((event) => JSON.stringify(event)) : [JSON.stringify(value)]
+    return Array.isArray(value) ? value : [value]
   } catch (error) {
-    return `the body is not JSON: ${messageOf(error)} (for NDJSON, send content-type application/x-ndjson)`
+    // without the text around it, which the parser would quote
+    const place = /at position \d+/.exec(messageOf(error))?.[0]
+    return `the body is not JSON${place === undefined ? '' : ` ${place}`} (for NDJSON, send content-type application/x-ndjson)`
   }
 }
 
-function problemsOf(texts: readonly string[]): { index: number; cause: string }[] {
-  return texts.flatMap((text, index) => {
+type Records = {
+  readonly records: Buffer[]
+  readonly problems: { readonly index: number; readonly cause: string }[]
+}
+
+/** Each event as a record of the log, and what is wrong with those that are none; `given` are lines, or values of JSON. */
+function* recordsOf(given: readonly unknown[], textOf: (value: unknown) => string): Sliced<Records> {
+  const found: Records = { records: [], problems: [] }
+  for (const [index, value] of given.entries()) {
+    if (index % stepEvents === stepEvents - 1) yield
     try {
+      const text = textOf(value)
       decodeEvent(text, json)
-      return []
+      found.records.push(Buffer.from(text))
     } catch (error) {
-      if (error instanceof InvalidRecordError) return [{ index, cause: error.message }]
-      throw error
+      if (!(error instanceof InvalidRecordError)) throw error
+      found.problems.push({ index, cause: error.message })
     }
-  })
+  }
+  return found
+}
+
+function textOf(value: unknown): string {
+  try {
+    return JSON.stringify(value)
+  } catch (error) {
+    throw new InvalidRecordError('is nested too deeply', { cause: error })
+  }
 }

@@ -2,23 +2,25 @@
 // ingested: it answers from what is there, and says how old that is.
 import type { FastifyPluginAsync } from 'fastify'
 import type { Role, StatusPorts } from './app.ts'
+import { operations } from './operations.ts'
 import { sendProblem } from './problem.ts'
+import { route } from './route.ts'
 
 export const healthRoutes: FastifyPluginAsync<{ ports: StatusPorts; role: Role }> = async (
   app,
   { ports, role },
 ) => {
-  app.get('/healthz', (_request, reply) => reply.send({ status: 'ok' }))
-  app.get('/readyz', (_request, reply) => {
+  route(app, operations.getHealth, () => ({ status: 'ok' }))
+  route(app, operations.getReadiness, ({ reply }) => {
     const reason = ports.notReady()
     if (reason !== undefined)
       return sendProblem(reply, { status: 503, title: 'not ready', detail: reason, role })
-    return reply.send({
+    return {
       status: 'ready',
       role,
       backlog: ports.backlog().records,
       behind_ms: Math.round(ports.behindMs()),
       ingest_problem: ports.ingestProblem() ?? null,
-    })
+    }
   })
 }

@@ -2,8 +2,9 @@
 import type { FastifyPluginAsync } from 'fastify'
 import { z } from 'zod'
 import { docsPage } from './docs.ts'
-import { type Answer, type Operation, operations } from './operations.ts'
-import { named, problem } from './schemas.ts'
+import { type Answer, allOperations, type Operation, operations } from './operations.ts'
+import { changeEvent, named, problem, taken } from './schemas.ts'
+import { cloudEvent, segmentCall } from './schemas-webhooks.ts'
 import { scopeOf } from './security.ts'
 
 type Json = { readonly [name: string]: unknown }
@@ -12,6 +13,7 @@ export type OpenApiDocument = {
   readonly info: Json
   readonly tags: readonly { readonly name: string; readonly description: string }[]
   readonly paths: Readonly<Record<string, Readonly<Record<string, Json>>>>
+  readonly webhooks: Readonly<Record<string, Readonly<Record<string, Json>>>>
   readonly components: {
     readonly schemas: Readonly<Record<string, Json>>
     readonly securitySchemes: Readonly<Record<string, Json>>
@@ -24,12 +26,13 @@ const tags = {
   changes: 'What changed, as a feed.',
   personas: 'The persona set, who holds what, and products.',
   events: 'What shoppers do.',
+  webhooks: 'Changes sent to receivers, signed by Standard Webhooks.',
   upkeep: 'How the service is.',
 } as const satisfies Record<Operation['tag'], string>
 
 export function openApiDocument(): OpenApiDocument {
   const paths: Record<string, Record<string, Json>> = {}
-  for (const operation of Object.values(operations) as Operation[]) {
+  for (const operation of allOperations()) {
     const path = operation.path.replaceAll(/:(\w+)/g, '{$1}')
     paths[path] = { ...paths[path], [operation.method.toLowerCase()]: operationOf(operation) }
   }
@@ -40,10 +43,11 @@ export function openApiDocument(): OpenApiDocument {
       version: '1.0.0',
       license: { name: 'Apache-2.0', identifier: 'Apache-2.0' },
       description:
-        'Tells a shop who its shoppers are, while they shop. Errors are problem details (RFC 9457). Ids are opaque and percent-encoded in paths; `.` and `..`, which many clients take for steps of a path, go by the batch routes.',
+        'Tells a shop who its shoppers are, while they shop. Errors are problem details (RFC 9457). Ids are opaque and percent-encoded in paths; `.` and `..`, which many clients take for steps of a path, go in the query: each route with an id has a form for that.',
     },
     tags: Object.entries(tags).map(([name, description]) => ({ name, description })),
     paths,
+    webhooks: { personaChange: { post: personaChange() } },
     components: { schemas: componentsOf(), securitySchemes: { token } },
   }
 }
@@ -57,19 +61,23 @@ const token: Json = {
 }
 
 function componentsOf(): Record<string, Json> {
-  const { schemas } = z.toJSONSchema(named, { uri: reference })
-  return Object.fromEntries(Object.entries(schemas).map(([name, schema]) => [name, bare(schema)]))
+  const answered = z.toJSONSchema(named, { uri: reference }).schemas
+  const sent = z.toJSONSchema(taken, { uri: reference, io: 'input' }).schemas
+  return Object.fromEntries(
+    Object.entries({ ...answered, ...sent }).map(([name, schema]) => [name, bare(schema)]),
+  )
 }
 
 function reference(name: string): string {
   return `#/components/schemas/${name}`
 }
 
-/** A schema in place: those with a name are referred to. */
-function schemaOf(schema: z.ZodType): Json {
-  const id = named.get(schema)?.id
+/** A schema in place, of what is answered, or of a body that is sent: those with a name are referred to. */
+function schemaOf(schema: z.ZodType, io: 'output' | 'input' = 'output'): Json {
+  const metadata = io === 'output' ? named : taken
+  const id = metadata.get(schema)?.id
   if (id !== undefined) return { $ref: reference(id) }
-  const { $defs, ...json } = bare(z.toJSONSchema(schema, { metadata: named })) as Json & { $defs?: Json }
+  const { $defs, ...json } = bare(z.toJSONSchema(schema, { metadata, io })) as Json & { $defs?: Json }
   const used = Object.keys($defs ?? {})
   return JSON.parse(JSON.stringify(json), (key, value) =>
     key === '$ref' && used.includes(String(value).slice('#/$defs/'.length))
@@ -108,8 +116,8 @@ function operationOf(operation: Operation): Json {
       ? {}
       : {
           requestBody: {
-            required: true,
-            content: contentOf(body.types ?? ['application/json'], body.schema),
+            required: body.optional !== true,
+            content: contentOf(body.types ?? ['application/json'], schemaOf(body.schema, 'input')),
           },
         }),
     responses: {
@@ -133,7 +141,7 @@ function parametersOf(object: z.ZodObject | undefined, place: 'path' | 'query' |
     return {
       name,
       in: place,
-      required: place === 'path',
+      required: place === 'path' || !schema.safeParse(undefined).success,
       ...(description === undefined ? {} : { description }),
       schema: json,
     }
@@ -142,18 +150,49 @@ function parametersOf(object: z.ZodObject | undefined, place: 'path' | 'query' |
 
 function responseOf({ description, schema, types }: Answer): Json {
   const media = types ?? (schema === undefined ? [] : ['application/json'])
-  return { description, ...(media.length === 0 ? {} : { content: contentOf(media, schema) }) }
+  const shown = schema === undefined ? undefined : schemaOf(schema)
+  return { description, ...(media.length === 0 ? {} : { content: contentOf(media, shown) }) }
 }
 
 /** JSON has the schema; other media are text. */
-function contentOf(types: readonly string[], schema: z.ZodType | undefined): Json {
+function contentOf(types: readonly string[], schema: Json | undefined): Json {
   const of = (type: string) =>
-    type === 'application/json'
-      ? schema === undefined
-        ? {}
-        : { schema: schemaOf(schema) }
-      : { schema: { type: 'string' } }
+    type === 'application/json' ? (schema === undefined ? {} : { schema }) : { schema: { type: 'string' } }
   return Object.fromEntries(types.map((type) => [type, of(type)]))
+}
+
+/** What receivers of webhooks are sent, and how their answers are taken. */
+function personaChange(): Json {
+  const header = (name: string, description: string) => ({
+    name,
+    in: 'header',
+    required: true,
+    description,
+    schema: { type: 'string' },
+  })
+  return {
+    operationId: 'personaChange',
+    tags: ['webhooks'],
+    summary: 'A change, to a receiver that subscribed to it: at least once, the changes of a user in order',
+    parameters: [
+      header('webhook-id', 'the same at each attempt: drop repeats by it'),
+      header('webhook-timestamp', 'seconds since 1970 of this attempt'),
+      header('webhook-signature', 'v1, and HMAC-SHA256 of id.timestamp.body in base64; one for each secret'),
+    ],
+    requestBody: {
+      required: true,
+      content: {
+        'application/json': { schema: { anyOf: [schemaOf(changeEvent), schemaOf(segmentCall)] } },
+        'application/cloudevents+json': { schema: schemaOf(cloudEvent) },
+      },
+    },
+    responses: {
+      '2XX': { description: 'taken' },
+      410: { description: 'no more, ever: the subscription is switched off' },
+      429: { description: 'later: Retry-After is kept to, of 503 too' },
+      default: { description: 'anything else, redirects too: it is tried again' },
+    },
+  }
 }
 
 function problemResponse(description: string): Json {
@@ -175,6 +214,8 @@ export const openApiRoutes: FastifyPluginAsync = async (app) => {
         'content-security-policy',
         "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'",
       )
+      .header('referrer-policy', 'no-referrer')
+      .header('cross-origin-resource-policy', 'same-origin')
       .send(page),
   )
 }

@@ -1,6 +1,7 @@
 // The route table: every operation with what it takes and what it answers. Routes are made from it (route.ts), and so is
 // the OpenAPI document (openapi.ts).
 import { z } from 'zod'
+import { webhookOperations } from './operations-webhooks.ts'
 import * as s from './schemas.ts'
 
 /** Rows of one page, greatest and default. */
@@ -21,16 +22,23 @@ export type Answer = {
 }
 export type Operation = {
   readonly id: string
-  readonly method: 'GET' | 'POST' | 'DELETE'
+  readonly method: 'GET' | 'POST' | 'PATCH' | 'DELETE'
   /** As Fastify writes it: `:id` is a parameter. */
   readonly path: string
-  readonly tag: 'users' | 'changes' | 'personas' | 'ad tech' | 'events' | 'upkeep'
+  readonly tag: 'users' | 'changes' | 'personas' | 'ad tech' | 'events' | 'webhooks' | 'upkeep'
   readonly summary: string
   readonly description?: string
   readonly params?: z.ZodObject
+  /** There is a second form without the id in the path, which takes it as a query parameter: any client can send any id so. */
+  readonly idInQuery?: true
   readonly query?: z.ZodObject
   readonly headers?: z.ZodObject
-  readonly body?: { readonly schema: z.ZodType; readonly types?: readonly string[] }
+  /** `optional`: none at all stands for an empty object. */
+  readonly body?: {
+    readonly schema: z.ZodType
+    readonly types?: readonly string[]
+    readonly optional?: true
+  }
   readonly answers: Readonly<Record<number, Answer>>
   /** Statuses that come as a problem, with what they mean here. */
   readonly problems: Readonly<Record<number, string>>
@@ -63,6 +71,7 @@ export const operations = {
     path: '/v1/users/:id/personas',
     tag: 'users',
     summary: 'Who is this user?',
+    idInQuery: true,
     params: user,
     answers: { 200: { description: 'what is held', schema: s.personasAnswer } },
     problems: { ...invalid, ...unseen },
@@ -85,6 +94,7 @@ export const operations = {
     path: '/v1/users/:id/explanation',
     tag: 'users',
     summary: 'Why is this user answered so?',
+    idInQuery: true,
     params: user,
     query: z.object({ format: z.enum(['json', 'graph', 'gexf']).default('json') }),
     answers: {
@@ -102,6 +112,7 @@ export const operations = {
     path: '/v1/users/:id/changes',
     tag: 'users',
     summary: 'The change events of this user that are kept, newest last',
+    idInQuery: true,
     params: user,
     query: z.object({ after, limit }),
     answers: { 200: { description: 'a page', schema: s.changePage } },
@@ -115,6 +126,7 @@ export const operations = {
     summary: 'Erase a user',
     description:
       'A record in the log, on disk when this answers; lookups answer 404 from then on. A user that was never seen can be erased, too: records of theirs may be on their way.',
+    idInQuery: true,
     params: user,
     answers: {
       200: { description: 'erased', schema: s.erasureReceipt },
@@ -130,6 +142,7 @@ export const operations = {
     summary: 'user.data[] of OpenRTB 2.6',
     description:
       'With ETag, and If-None-Match → 304. Headers age (seconds) and x-kindred-stale (behind, down) say when ingest is not up to date.',
+    idInQuery: true,
     params: user,
     query: z.object({ deadline_ms: deadline }),
     headers: z.object({ 'x-deadline-ms': deadline }),
@@ -197,8 +210,9 @@ export const operations = {
     path: '/v1/personas/:name/users',
     tag: 'personas',
     summary: 'Who holds this persona, most probable first',
+    idInQuery: true,
     params: z.object({ name: z.string().min(1) }),
-    query: z.object({ after: z.string().max(64).optional().describe('`next` of the page before'), limit }),
+    query: z.object({ after: s.audienceCursor.optional().describe('`next` of the page before'), limit }),
     answers: { 200: { description: 'a page', schema: s.audience } },
     problems: { ...invalid, 404: 'no such persona in the active set', ...busy },
   },
@@ -208,6 +222,7 @@ export const operations = {
     path: '/v1/products/:id',
     tag: 'personas',
     summary: 'Who buys this product?',
+    idInQuery: true,
     params: z.object({ id: s.opaqueId('product id') }),
     answers: { 200: { description: 'its buyers, as far as labelled users say', schema: s.product } },
     problems: { ...invalid, 404: 'product never seen' },
@@ -219,9 +234,7 @@ export const operations = {
     tag: 'events',
     summary: 'Events, taken whole or not at all, on disk when acknowledged',
     body: {
-      schema: z
-        .union([z.looseObject({}), z.array(z.looseObject({}))])
-        .describe('one event, or a list of them'),
+      schema: z.union([s.shopEvent, z.array(s.shopEvent).min(1)]).describe('one event, or a list of them'),
       types: ['application/json', 'application/x-ndjson', 'application/ndjson'],
     },
     answers: { 202: { description: 'on disk', schema: s.accepted } },
@@ -232,6 +245,7 @@ export const operations = {
       503: 'too much waits, or the disk is full: send again after Retry-After',
     },
   },
+  ...webhookOperations,
   getQuarantine: {
     id: 'getQuarantine',
     method: 'GET',
@@ -306,3 +320,25 @@ export const operations = {
     problems: {},
   },
 } as const satisfies Record<string, Operation>
+
+/** All of them, with the forms that have the id in the query. */
+export function allOperations(): Operation[] {
+  return (Object.values(operations) as Operation[]).flatMap((operation) =>
+    operation.idInQuery === true ? [operation, idInQuery(operation)] : [operation],
+  )
+}
+
+function idInQuery({ params, query, ...operation }: Operation): Operation {
+  return {
+    ...operation,
+    id: `${operation.id}ByQuery`,
+    path: pathWithoutId(operation.path),
+    summary: `${operation.summary} (the id in the query)`,
+    query: z.object({ ...params?.shape, ...query?.shape }),
+  }
+}
+
+/** /v1/users/:id/personas → /v1/users/personas */
+export function pathWithoutId(path: string): string {
+  return path.replace(/\/:\w+/, '')
+}

@@ -8,7 +8,7 @@ import type { UserChanges } from '../lookup/user-changes.ts'
 
 /** Reading; what is undefined does not exist (or was erased). Throws TransientError for what cannot be said now. */
 export type ReadPorts = {
-  explain(userId: string): Explanation | undefined
+  explain(userId: string): Promise<Explanation | undefined>
   explanationGraph(explanation: Explanation): UndirectedGraph
   product(productId: string): ProductAnswer | undefined
   personaSet(): Promise<PersonaSetAnswer>

@@ -1,7 +1,7 @@
 // Which process answers for what: what needs the scope to look up is a lookup, what needs another is ingest's, and the rest
 // is answered by every process. A process of one role refuses what belongs to the other, saying which one to ask.
 import type { FastifyInstance } from 'fastify'
-import { type Operation, operations } from './operations.ts'
+import { allOperations, type Operation } from './operations.ts'
 import { sendProblem } from './problem.ts'
 import { scopeOf } from './security.ts'
 
@@ -14,7 +14,7 @@ export function servedBy({ method, path }: Pick<Operation, 'method' | 'path'>): 
 
 /** Registers every operation that a process of `role` does not serve, to say so (421, misdirected request). */
 export function refuseOthers(app: FastifyInstance, role: 'all' | 'ingest' | 'lookup'): void {
-  for (const operation of Object.values(operations) as Operation[]) {
+  for (const operation of allOperations()) {
     const by = servedBy(operation)
     if (role === 'all' || by === 'all' || by === role) continue
     app.route({

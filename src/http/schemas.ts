@@ -1,6 +1,7 @@
 // The schemas of requests and answers: the one source of their types, of validation and of the OpenAPI document.
 import { z } from 'zod'
 import { idProblem } from '../core/ids.ts'
+import { idBytesMax, quantityMax, tsMax } from '../core/limits.ts'
 import { statuses } from '../core/persona.ts'
 
 /** Ids of one batch. */
@@ -9,6 +10,9 @@ export const batchIdsMax = 1000
 /** Schemas that the document names; `id` is the name. */
 export const named = z.registry<{ id: string; description?: string }>()
 
+/** The same of bodies that clients send: what has a default may be left out of them. */
+export const taken = z.registry<{ id: string; description?: string }>()
+
 function name<T extends z.ZodType>(id: string, schema: T, description?: string): T {
   named.add(schema, description === undefined ? { id } : { id, description })
   return schema
@@ -16,13 +20,15 @@ function name<T extends z.ZodType>(id: string, schema: T, description?: string):
 
 /** An opaque id, as `idProblem` says; `what` names it in the problem. */
 export function opaqueId(what: string) {
+  const wrong = (id: unknown) => `the ${what} ${idProblem(id) ?? 'is no id'}`
+  const whole = { error: ({ input }: { input?: unknown }) => wrong(input), abort: true }
   return z
-    .string()
-    .max(256 * 4)
+    .string({ error: ({ input }) => wrong(input) })
+    .min(1, whole)
+    .max(idBytesMax, whole)
     .check((context) => {
-      const problem = idProblem(context.value)
-      if (problem !== undefined)
-        context.issues.push({ code: 'custom', message: `the ${what} ${problem}`, input: context.value })
+      if (idProblem(context.value) === undefined) return
+      context.issues.push({ code: 'custom', message: wrong(context.value), input: context.value })
     })
     .describe('opaque: 1 to 256 bytes of UTF-8, any content; percent-encoded in a path')
 }
@@ -30,7 +36,7 @@ export function opaqueId(what: string) {
 /** A whole number as a query or path has it. */
 export function whole(min: number, max: number) {
   const decimal = (value: unknown) =>
-    typeof value === 'string' && /^\d{1,15}$/.test(value) ? Number(value) : value
+    typeof value === 'string' && /^\d{1,16}$/.test(value) ? Number(value) : value
   return z.preprocess(decimal, z.number().int().min(min).max(max))
 }
 
@@ -69,11 +75,8 @@ const answer = {
 }
 export const personasAnswer = name('PersonasAnswer', z.object(answer), 'What is held for one user.')
 
-export const userIds = name(
-  'UserIds',
-  z.object({ user_ids: z.array(opaqueId('user id')).min(1).max(batchIdsMax) }),
-  `Users of a batch, ${batchIdsMax} at the most.`,
-)
+export const userIds = z.object({ user_ids: z.array(opaqueId('user id')).min(1).max(batchIdsMax) })
+taken.add(userIds, { id: 'UserIds', description: `Users of a batch, ${batchIdsMax} at the most.` })
 export const personasBatch = name(
   'PersonasBatch',
   z.object({
@@ -198,6 +201,8 @@ export const personaSet = name(
     ),
   }),
 )
+/** Twelve bytes (lookup/audience.ts). */
+export const audienceCursor = z.string().regex(/^[\w-]{16}$/)
 export const audience = name(
   'Audience',
   z.object({
@@ -260,6 +265,34 @@ export const replayReceipt = name(
     position: count,
   }),
 )
+
+const optionalText = z.string().nullable().optional()
+/** As the codec of events takes them (codec/event.ts), which validates; a test holds the two together. */
+export const shopEvent = z.looseObject({
+  event_id: opaqueId('event id'),
+  user_id: opaqueId('user id'),
+  product_id: opaqueId('product id'),
+  type: z.enum(['purchase', 'return', 'view', 'cart', 'review']),
+  ts: z
+    .union([
+      z.iso.datetime({ offset: true }),
+      z.iso.date(),
+      z
+        .number()
+        .int()
+        .min(0)
+        .max(tsMax - 1),
+    ])
+    .describe('ISO 8601 with a zone, a date (UTC), or ms since 1970; within 1970 to 2100'),
+  quantity: z.number().int().min(1).max(quantityMax).nullable().optional().describe('1 unless said'),
+  price: z.number().nullable().optional(),
+  title: optionalText,
+  category: optionalText,
+})
+taken.add(shopEvent, {
+  id: 'ShopEvent',
+  description: 'What a shopper did. Fields beside these are passed over.',
+})
 
 export const accepted = name(
   'Accepted',

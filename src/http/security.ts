@@ -1,5 +1,5 @@
 // Who may call what: a bearer token of the scope that the route needs, so many requests a second by token; before any handler
-// and any body. And headers that browsers should have.
+// and any body.
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { sendProblem } from './problem.ts'
 import type { Scope, StoredToken } from './tokens.ts'
@@ -35,22 +35,22 @@ export function secure(
   { required, find, requestsPerSecond, now }: SecurityOptions,
 ): void {
   const rates = new Rates(requestsPerSecond, now)
-  app.addHook('onRequest', async (request, reply) => {
-    reply.header('x-content-type-options', 'nosniff')
+  app.addHook('onRequest', (request, reply, done) => {
     const url = request.routeOptions.url
     const scope = url === undefined ? 'admin' : scopeOf(request.method, url)
-    if (scope === undefined) return
+    if (scope === undefined) return done()
     const token = tokenOf(request, find)
-    if (token === undefined && required()) return refuse(reply)
+    if (token === undefined && required()) return void refuse(reply)
     if (
       token !== undefined &&
       url !== undefined &&
       !token.scopes.includes(scope) &&
       !token.scopes.includes('admin')
     )
-      return forbid(reply, { token, scope })
+      return void forbid(reply, { token, scope })
     const waitMs = rates.take(token?.id ?? '')
-    if (waitMs > 0) return slow(reply, waitMs)
+    if (waitMs > 0) return void slow(reply, waitMs)
+    done()
   })
 }
 

@@ -7,8 +7,8 @@ import { neverSeen, ProblemError } from './problem.ts'
 import { route } from './route.ts'
 
 export const userRoutes: FastifyPluginAsync<{ ports: LookupPorts }> = async (app, { ports }) => {
-  route(app, operations.getExplanation, ({ params, query, reply }) => {
-    const explanation = ports.explain(params.id)
+  route(app, operations.getExplanation, async ({ params, query, reply }) => {
+    const explanation = await ports.explain(params.id)
     if (explanation === undefined) throw new ProblemError(neverSeen(params.id))
     if (query.format === 'json') return explanation
     const graph = ports.explanationGraph(explanation)

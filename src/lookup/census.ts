@@ -1,20 +1,20 @@
 // The census: how many users hold each persona, and who holds it most probably. Counting reads every user's row, so it is
 // done in slices between requests, at most once in a while, and what it keeps is bounded.
-import { setImmediate, setTimeout as sleep } from 'node:timers/promises'
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { UserIndex } from '../core/ids.ts'
 import { type PersonaDefinition, priorOf } from '../core/prototype.ts'
 import { TransientError } from '../errors.ts'
 import type { StoreReader } from '../store/port.ts'
 import { answerOf } from './answer.ts'
 import type { PersonaNames } from './names.ts'
+import { type Sliced, type Slices, sorted } from './slices.ts'
 import { activeVersionOf } from './snapshot.ts'
 
 /** A count stands for so long, and at least this many times what it took. */
 const standsMs = 5_000
 const standsTimes = 20
-/** Time for which counting keeps other requests waiting. */
-const sliceMs = 1
-const usersBetweenLooks = 32
+/** Users read between pauses. */
+const stepUsers = 32
 /** Holders of one persona that are listed, most probable first. */
 export const listedMax = 10_000
 /** How long a request waits for the first count, and for one that replaces another. */
@@ -42,12 +42,16 @@ export class CensusTaker {
   #taken: Census | undefined
   #until = 0
   #counting: Promise<Census> | undefined
-  #closed = false
+  readonly #slices: Slices
 
   /** `now`: ms of the clock. */
-  constructor(store: StoreReader, { names, now }: { names: PersonaNames; now: () => number }) {
+  constructor(
+    store: StoreReader,
+    { names, slices, now }: { names: PersonaNames; slices: Slices; now: () => number },
+  ) {
     this.#store = store
     this.#names = names
+    this.#slices = slices
     this.#now = now
   }
 
@@ -55,7 +59,7 @@ export class CensusTaker {
   async take(): Promise<Census> {
     const fresh = this.#taken !== undefined && performance.now() < this.#until
     if (fresh && this.#taken!.version === this.#store.counters().version) return this.#taken!
-    this.#counting ??= this.#count().finally(() => {
+    this.#counting ??= this.#slices.run(this.#count()).finally(() => {
       this.#counting = undefined
     })
     const late = new AbortController()
@@ -67,13 +71,7 @@ export class CensusTaker {
     return census
   }
 
-  /** Counts no more: the store is about to be closed. */
-  async close(): Promise<void> {
-    this.#closed = true
-    await this.#counting?.catch(() => undefined)
-  }
-
-  async #count(): Promise<Census> {
+  *#count(): Sliced<Census> {
     const began = performance.now()
     const at = this.#now()
     const { version: active, epoch, userIndices } = this.#store.counters()
@@ -82,21 +80,16 @@ export class CensusTaker {
     const groups = new Map<string, Group>(
       version.personas.map(({ name }) => [name, { users: 0, listed: [] }]),
     )
-    let slice = performance.now()
     for (let user = 0; user < userIndices; user++) {
-      if (user % usersBetweenLooks === 0 && performance.now() - slice > sliceMs) {
-        await setImmediate()
-        if (this.#closed) throw new TransientError('the service is ending')
-        slice = performance.now()
-      }
+      if (user % stepUsers === 0) yield
       const row = this.#store.user(user as UserIndex)
       if (row === undefined) continue
       statuses[row.status]++
       if (row.held.length === 0) continue
       for (const { persona, probability } of answerOf(row, this.#names).personas)
-        note(groups.get(persona), { user: user as UserIndex, probability })
+        yield* note(groups.get(persona), { user: user as UserIndex, probability })
     }
-    for (const group of groups.values()) group.listed.sort(byProbability).splice(listedMax)
+    for (const group of groups.values()) yield* keepMostProbable(group)
     this.#taken = {
       at,
       version: active,
@@ -112,11 +105,15 @@ export class CensusTaker {
 }
 
 /** A group keeps twice as many as are listed before it drops the lower half: sorting is paid once for many. */
-function note(group: Group | undefined, holder: Holder): void {
+function* note(group: Group | undefined, holder: Holder): Sliced<void> {
   if (group === undefined) return // a persona of the version before, whose users are about to be decided anew
   group.users++
   group.listed.push(holder)
-  if (group.listed.length >= 2 * listedMax) group.listed.sort(byProbability).splice(listedMax)
+  if (group.listed.length >= 2 * listedMax) yield* keepMostProbable(group)
+}
+
+function* keepMostProbable(group: Group): Sliced<void> {
+  group.listed = (yield* sorted(group.listed, byProbability)).slice(0, listedMax)
 }
 
 /** Most probable first, ties by index: a total order, so that a place in it can be come back to. */

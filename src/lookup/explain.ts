@@ -6,11 +6,13 @@ import type { ProductIndex, UserIndex } from '../core/ids.ts'
 import { publishedOne, shareOne } from '../core/limits.ts'
 import type { ShareList } from '../core/prototype.ts'
 import { rhoOf } from '../core/vector.ts'
+import { addScaled } from '../core/walk.ts'
 import { newNeighbours, type StoreReader, type UserRow } from '../store/port.ts'
 import { answerOf, type PersonasAnswer } from './answer.ts'
 import { Decider, type Evidence, type Parts } from './decider.ts'
 import { PersonaNames } from './names.ts'
-import { activeVersionOf, labelsOf, type Snapshot } from './snapshot.ts'
+import { finish, type Sliced, sorted } from './slices.ts'
+import { activeVersionOf, Labels, type Snapshot } from './snapshot.ts'
 import { Walker } from './walk-anew.ts'
 
 const productsShown = 10
@@ -19,6 +21,9 @@ const prototypesShown = 10
 const productsOpened = 50
 /** Edges tried for the counterfactual. */
 const edgesTried = 20_000
+/** Products, and buyers of one, that are read between pauses. */
+const stepRows = 32
+const buyersPerStep = 2048
 
 export type Explanation = PersonasAnswer & {
   /** Products by the share of the answer that they carry. */
@@ -59,10 +64,15 @@ export type Explanation = PersonasAnswer & {
 }
 
 /** Explains `userId`; undefined for a user never seen. */
-export function explain(
+export function explain(snapshot: Snapshot, { userId }: { userId: string }): Explanation | undefined {
+  return finish(explaining(snapshot, { userId, labels: new Labels(snapshot.store) }))
+}
+
+/** The same with pauses: a user may have bought a hundred thousand products, each of them bought by as many. */
+export function* explaining(
   { store, kappa, decision }: Snapshot,
-  { userId }: { userId: string },
-): Explanation | undefined {
+  { userId, labels }: { userId: string; labels: Labels },
+): Sliced<Explanation | undefined> {
   const user = store.userIndexOf(userId)
   const row = user === undefined ? undefined : store.user(user)
   if (user === undefined || row === undefined) return undefined
@@ -80,15 +90,17 @@ export function explain(
   const version = activeVersionOf(store)
   const walker = new Walker(store, version)
   const decider = new Decider(store, { version, decision })
-  const context = { walker, decider, kappa, row }
+  const context = { walker, decider, kappa, row, labels }
+  const { carried, ...evidence } = yield* evidenceOf(user, context)
   if (row.method === 'sampled')
     return {
       ...answer,
       ...nothing,
-      parts: partsOf({ ...walker.walk(user), edges: walker.edges(user), sampled: row.scores }, context),
+      parts: partsOf({ ...evidence, sampled: row.scores }, context),
       note: `by sampled longer walks (± ${row.halfWidth.toFixed(3)}): labelled users buy hardly any of this user's products, but buyers of them do`,
     }
-  const explained = { ...answer, ...explainExact(user, context) }
+  const explained = { ...answer, ...(yield* explainExact({ ...evidence, carried }, context)) }
+  if (store.userIndexOf(userId) !== user) return undefined // erased meanwhile
   if (row.method !== 'content') return explained
   return { ...explained, note: 'by the words of the products: labelled users buy hardly any of them' }
 }
@@ -98,55 +110,83 @@ type Context = {
   readonly decider: Decider
   readonly kappa: number
   readonly row: UserRow
+  readonly labels: Labels
 }
 type Carried = {
   readonly product: ProductIndex
   readonly weight: number
   readonly contribution: number
-  /** v(p), where words are read. */
-  readonly words: Float64Array | undefined
+  /** What the words of the product say of the held personas; 0 where words are not read. */
+  readonly read: number
+}
+type Gathered = Evidence & { readonly carried: readonly Carried[] }
+
+/** Personas that an explanation speaks of: those held, or all where none is. */
+function spokenOf({ walker, row }: Context): number[] {
+  if (row.held.length > 0) return row.held.map(({ persona }) => persona)
+  return Array.from({ length: walker.personas }, (_, c) => c)
 }
 
-function explainExact(user: UserIndex, context: Context): Omit<Explanation, keyof PersonasAnswer> {
-  const { walker, decider, kappa, row } = context
-  const held =
-    row.held.length > 0
-      ? row.held.map(({ persona }) => persona)
-      : Array.from({ length: walker.personas }, (_, c) => c)
-  const edges = walker.edges(user)
-  const carried: Carried[] = edges.map(({ product, weight }) => {
+/** The user's walk anew, the words of what was bought, and what each product brings. */
+function* evidenceOf(user: UserIndex, context: Context): Sliced<Gathered> {
+  const { walker, decider, row } = context
+  const { personas } = walker
+  const spoken = spokenOf(context)
+  const bought = newNeighbours()
+  walker.store.productsOf(user, bought)
+  const scores = { values: new Float64Array(personas), offset: 0 }
+  const content = { values: new Float64Array(personas), offset: 0 }
+  const carried: Carried[] = []
+  let total = 0
+  for (let i = 0; i < bought.length; i++) {
+    if (i % stepRows === 0) yield
+    const product = bought.ids[i] as ProductIndex
+    const weight = bought.weights[i]!
     const published = walker.vector(product)?.published
-    return {
-      product,
-      weight,
-      contribution: published === undefined ? 0 : weight * held.reduce((sum, c) => sum + published[c]!, 0),
-      words: decider.vectorOf(product, row.epoch),
-    }
-  })
-  const read = (entry: Carried) =>
-    entry.words === undefined ? 0 : held.reduce((sum, c) => sum + entry.words![c]!, 0)
-  carried.sort(
+    const words = decider.vectorOf(product, row.epoch)
+    const sumOf = (vector: Float64Array | undefined) =>
+      vector === undefined ? 0 : spoken.reduce((sum, c) => sum + vector[c]!, 0)
+    if (published !== undefined) addScaled(scores, { values: published, offset: 0 }, { weight, personas })
+    if (words !== undefined) addScaled(content, { values: words, offset: 0 }, { weight, personas })
+    total += weight
+    carried.push({ product, weight, contribution: weight * sumOf(published), read: sumOf(words) })
+  }
+  // the edges are read: what a decision would want of them is in `content`
+  return { scores: scores.values, weight: total, edges: [], content: content.values, carried }
+}
+
+function* explainExact(
+  { carried: unsorted, ...evidence }: Gathered,
+  context: Context,
+): Sliced<Omit<Explanation, keyof PersonasAnswer>> {
+  const carried = yield* sorted(
+    unsorted,
     (a, b) =>
-      b.contribution - a.contribution || b.weight * read(b) - a.weight * read(a) || a.product - b.product,
+      b.contribution - a.contribution || b.weight * b.read - a.weight * a.read || a.product - b.product,
   )
   const total = carried.reduce((sum, { contribution }) => sum + contribution, 0)
-  const { prototypes, priorShare } = prototypesBehind(carried.slice(0, productsOpened), {
-    walker,
-    held,
-    kappa,
+  const { prototypes, priorShare } = yield* prototypesBehind(carried.slice(0, productsOpened), {
+    ...context,
     total,
   })
-  const walk = walker.walk(user)
   return {
-    products: carried
-      .filter((entry) => entry.contribution > 0 || read(entry) > 0)
-      .slice(0, productsShown)
-      .map((entry) => productLine(entry, { walker, total, held })),
+    products: firstOf(carried, ({ contribution, read }) => contribution > 0 || read > 0).map((entry) =>
+      productLine(entry, { ...context, total }),
+    ),
     prototypes,
     prior_share: priorShare,
-    parts: partsOf({ ...walk, edges }, context),
-    counterfactual: counterfactualOf({ ...walk, edges }, carried, context),
+    parts: partsOf(evidence, context),
+    counterfactual: yield* counterfactualOf({ ...evidence, carried }, context),
   }
+}
+
+function firstOf(carried: readonly Carried[], wanted: (entry: Carried) => boolean): Carried[] {
+  const found: Carried[] = []
+  for (const entry of carried) {
+    if (found.length === productsShown) break
+    if (wanted(entry)) found.push(entry)
+  }
+  return found
 }
 
 /** Where the log odds of each held persona come from; null before the first fit. */
@@ -162,9 +202,11 @@ function partsOf(evidence: Evidence, { walker, decider, row }: Context): Explana
 }
 
 function productLine(
-  { product, weight, contribution, words }: Carried,
-  { walker, total, held }: { walker: Walker; total: number; held: readonly number[] },
+  { product, weight, contribution }: Carried,
+  { total, ...context }: Context & { total: number },
 ): Explanation['products'][number] {
+  const { walker, decider, row } = context
+  const words = decider.vectorOf(product, row.epoch)
   const { productId, title } = walker.store.product(product)!
   const published = walker.vector(product)?.published
   const mass = published?.reduce((sum, value) => sum + value, 0) ?? 0
@@ -177,16 +219,21 @@ function productLine(
     words:
       words === undefined
         ? null
-        : Object.fromEntries(held.map((c) => [walker.version.personas[c]!.name, words[c]! / contentOne])),
+        : Object.fromEntries(
+            spokenOf(context).map((c) => [walker.version.personas[c]!.name, words[c]! / contentOne]),
+          ),
   }
 }
 
 /** Labelled buyers of the products, by what their labels bring of the held personas: w·rho·w(k,p)·l_k / (M + kappa). */
-function prototypesBehind(
+function* prototypesBehind(
   carried: readonly Carried[],
-  { walker, held, kappa, total }: { walker: Walker; held: readonly number[]; kappa: number; total: number },
-) {
-  const labels = labelsOf(walker.store)
+  { total, ...context }: Context & { total: number },
+): Sliced<{ prototypes: Explanation['prototypes']; priorShare: number }> {
+  const { walker, kappa } = context
+  const { store } = walker
+  const spoken = spokenOf(context)
+  const labels = yield* context.labels.read()
   const found = new Map<UserIndex, number>()
   const buyers = newNeighbours()
   let labelled = 0
@@ -195,29 +242,33 @@ function prototypesBehind(
     if (contribution === 0) continue
     const { mass } = walker.vector(product)!
     const scale = (weight * rhoOf(mass, kappa) * publishedOne) / (mass + kappa) / shareOne
-    walker.store.buyersOf(product, buyers)
+    store.buyersOf(product, buyers)
     for (let i = 0; i < buyers.length; i++) {
+      if (i % buyersPerStep === 0) yield
       const shares = labels.get(buyers.ids[i] as UserIndex)
       if (shares === undefined) continue
-      const brought = scale * buyers.weights[i]! * shareOf(shares, held)
+      const brought = scale * buyers.weights[i]! * shareOf(shares, spoken)
       found.set(buyers.ids[i] as UserIndex, (found.get(buyers.ids[i] as UserIndex) ?? 0) + brought)
       labelled += brought
     }
     opened += contribution
   }
-  const prototypes = [...found]
-    .sort((a, b) => b[1] - a[1] || a[0] - b[0])
-    .slice(0, prototypesShown)
-    .map(([index, brought]) => ({
-      user_id: walker.store.user(index)!.userId as string,
-      share: brought / total,
-      personas: Object.fromEntries(
-        labels
-          .get(index)!
-          .map(({ persona, share }) => [walker.version.personas[persona]!.name, share / shareOne]),
-      ),
-      ...labelNoteOf(walker.store, index),
-    }))
+  const greatest = yield* sorted([...found], (a, b) => b[1] - a[1] || a[0] - b[0])
+  const prototypes = greatest.slice(0, prototypesShown).flatMap(([index, brought]) => {
+    const userId = store.user(index)?.userId
+    if (userId === undefined) return [] // erased meanwhile
+    const personas = labels
+      .get(index)!
+      .map(({ persona, share }) => [walker.version.personas[persona]!.name, share / shareOne])
+    return [
+      {
+        user_id: userId as string,
+        share: brought / total,
+        personas: Object.fromEntries(personas) as Record<string, number>,
+        ...labelNoteOf(store, index),
+      },
+    ]
+  })
   return { prototypes, priorShare: opened > 0 ? Math.max(0, 1 - labelled / opened) : 0 }
 }
 
@@ -230,16 +281,16 @@ function labelNoteOf(store: StoreReader, user: UserIndex): { labeller?: string; 
 }
 
 /** The first product, greatest contribution first, without which held set, primary or status would differ. */
-function counterfactualOf(
-  { scores, weight, edges }: Evidence,
-  carried: readonly Carried[],
+function* counterfactualOf(
+  { scores, weight, content, carried }: Gathered,
   { walker, decider, row }: Context,
-): Explanation['counterfactual'] {
+): Sliced<Explanation['counterfactual']> {
   const before = new Uint8Array(walker.personas)
   for (const { persona } of row.held) before[persona] = 1
-  const content = decider.contentOf(edges, row.epoch)
-  for (const { product, weight: less, words } of carried.slice(0, edgesTried)) {
+  for (const [n, { product, weight: less }] of carried.slice(0, edgesTried).entries()) {
+    if (n % stepRows === 0) yield
     const published = walker.vector(product)?.published
+    const words = decider.vectorOf(product, row.epoch)
     const without = {
       scores: published === undefined ? scores : scores.map((value, c) => value - less * published[c]!),
       weight: weight - less,

@@ -4,6 +4,7 @@ import { type DecisionPolicy, decisionPolicyOf } from '../core/persona.ts'
 import type { PrototypeVersion, ShareList } from '../core/prototype.ts'
 import { FatalError } from '../errors.ts'
 import type { StoreReader } from '../store/port.ts'
+import type { Sliced } from './slices.ts'
 
 export type Snapshot = {
   readonly store: StoreReader
@@ -47,4 +48,34 @@ export function labelsOf(store: StoreReader): Map<UserIndex, ShareList> {
   return new Map(
     version === 0 ? [] : [...store.labels(version)].map(({ userIndex, shares }) => [userIndex, shares]),
   )
+}
+
+/** Labels read between pauses. */
+const stepLabels = 256
+
+/**
+ * Label shares of the active version's prototypes, read once for each version: within one, labels go only with their users,
+ * and an index is never given again, so who was erased since is in no list of buyers that these are looked up for.
+ */
+export class Labels {
+  readonly #store: StoreReader
+  #version = 0
+  #shares: ReadonlyMap<UserIndex, ShareList> = new Map()
+
+  constructor(store: StoreReader) {
+    this.#store = store
+  }
+
+  *read(): Sliced<ReadonlyMap<UserIndex, ShareList>> {
+    const { version } = this.#store.counters()
+    if (version === this.#version) return this.#shares
+    const found = new Map<UserIndex, ShareList>()
+    for (const { userIndex, shares } of this.#store.labels(version)) {
+      found.set(userIndex, shares)
+      if (found.size % stepLabels === 0) yield
+    }
+    this.#version = version
+    this.#shares = found
+    return found
+  }
 }

@@ -1,13 +1,13 @@
 // The kept change events of one user. The feed is in order of time and has no index by user: here stands one in memory,
 // four bytes a change, made when it is first asked for and brought up to date by what came since.
-import { setImmediate } from 'node:timers/promises'
 import type { UserIndex } from '../core/ids.ts'
 import type { StoreReader } from '../store/port.ts'
+import type { Sliced, Slices } from './slices.ts'
 
 /** Newest changes that the index reaches back over: 32 MB. */
 export const indexedChangesMax = 8_000_000
-/** Rows read before other requests have their turn. */
-const sliceRows = 512
+/** Rows read between pauses. */
+const stepRows = 128
 
 export type UserChanges = {
   /** Change events as JSON, oldest first. */
@@ -22,14 +22,16 @@ const nobody = 2 ** 32 - 1
 
 export class ChangeIndex {
   readonly #store: StoreReader
+  readonly #slices: Slices
   /** Users by change number, from `#first` on. */
   #users = new Uint32Array(1024)
   #first = 0
   #end = 0
   #updating: Promise<void> | undefined
 
-  constructor(store: StoreReader) {
+  constructor(store: StoreReader, slices: Slices) {
     this.#store = store
+    this.#slices = slices
   }
 
   /** Changes of `user` behind the cursor `after`, `limit` at the most. */
@@ -39,7 +41,7 @@ export class ChangeIndex {
   ): Promise<UserChanges> {
     // one that is under way may have begun before the changes that the caller knows of; a second one has not
     for (let round = 0; round < 2 && this.#end < this.#store.counters().changes; round++) {
-      this.#updating ??= this.#update().finally(() => {
+      this.#updating ??= this.#slices.run(this.#update()).finally(() => {
         this.#updating = undefined
       })
       await this.#updating
@@ -58,21 +60,21 @@ export class ChangeIndex {
     }
   }
 
-  async #update(): Promise<void> {
+  *#update(): Sliced<void> {
     const end = this.#store.counters().changes
     this.#forget(Math.max(this.#store.changesBegin(), end - indexedChangesMax))
     while (this.#end < end) {
-      const rows = this.#store.changes(this.#end, sliceRows)
+      const rows = this.#store.changes(this.#end, stepRows)
       const last = rows.at(-1)
       const next =
-        last === undefined || rows.length < sliceRows
+        last === undefined || rows.length < stepRows
           ? Math.max(end, (last?.number ?? 0) + 1)
           : last.number + 1
       this.#reserve(next - this.#first)
       this.#users.fill(nobody, this.#end - this.#first, next - this.#first)
       for (const { number, userIndex } of rows) this.#users[number - this.#first] = userIndex
       this.#end = next
-      await setImmediate()
+      yield
     }
   }
 

@@ -336,7 +336,9 @@ export class Consumer {
       this.#saveCursors(tx)
       tx.trimJournal(journalRetention)
       const cursors = tx.sinkCursors().filter(({ feed }) => feed !== 'quarantine')
-      const taken = Math.min(changes, ...cursors.map(({ next }) => next))
+      // one that is idle has no cursor, and may be about to begin: what it was not handed yet stays as well
+      const handed = this.#options.sinks.filter(({ idle }) => idle).map(({ next }) => next)
+      const taken = Math.min(changes, ...cursors.map(({ next }) => next), ...handed)
       if (trims) tx.trimChanges(Math.min(changes - changesRetention, taken))
       tx.trimErasures(
         Math.min(changes, ...cursors.filter(({ erasures }) => erasures).map(({ next }) => next)),

@@ -15,7 +15,7 @@ const ndjson = 'application/x-ndjson'
 const none = () => undefined
 /** What these tests do not ask for. */
 const nothing = {
-  explain: none,
+  explain: async () => undefined,
   explanationGraph: () => assert.fail('nothing to draw'),
   product: none,
   personaSet: async () => assert.fail('not counted'),
@@ -217,6 +217,30 @@ describe('POST /v1/events', () => {
       ] as const)
         assert.match(String(problemOf(await post(app, body, type), 400).detail), says)
       assert.deepEqual(ports.taken, [])
+    }))
+
+  it('that is long is validated in slices: others are answered meanwhile, and all of it is judged', () =>
+    withApp(async (app, ports) => {
+      const many = Array.from({ length: 400 }, (_, n) => eventOf({ event_id: `m${n}`, title: undefined }))
+      for (const [body, type] of [
+        [JSON.stringify(many), json],
+        [ndjsonOf(many), ndjson],
+      ] as const) {
+        ports.taken.length = 0
+        assert.equal((await post(app, body, type)).statusCode, 202)
+        assert.deepEqual(
+          ports.taken.map((text) => JSON.parse(text)),
+          many.map((event) => JSON.parse(JSON.stringify(event))),
+        )
+      }
+      const spoiled = [...many, { ...many[0], ts: '?' }, JSON.stringify(many[0])]
+      const { problems } = problemOf(await post(app, JSON.stringify(spoiled)), 400)
+      assert.deepEqual(
+        (problems as { index: number }[]).map(({ index }) => index),
+        [400, 401],
+      )
+      const deep = `${'['.repeat(30_000)}${']'.repeat(30_000)}`
+      problemOf(await post(app, `[${JSON.stringify(many[0])},${deep}]`), 400)
     }))
 
   it('that is too large is 413, and of another type 415', () =>

@@ -89,6 +89,71 @@ describe('ids', () => {
       await fc.assert(fc.asyncProperty(ids, trip), { numRuns: 150, seed: 20250301 })
     }))
 
+  it('go in the query from clients that take them for steps of a path, by every verb', () =>
+    withApi({ shop: nobody }, async ({ app, apply }) => {
+      const url = await app.listen({ host: '127.0.0.1', port: 0 })
+      let n = 0
+      for (const id of ['.', '..', ...troublesome, ...oddIds, 'x'.repeat(256), '\u0000']) {
+        const event = eventOf({ event_id: `q${n++}`, user_id: id, product_id: id })
+        apply([{ text: JSON.stringify(event), format: { kind: 'json' } }])
+        const ask = async (method: string, path: string) => {
+          const reply = await fetch(`${url}${path}?${new URLSearchParams({ id })}`, { method })
+          return { status: reply.status, body: (await reply.json()) as Record<string, unknown> }
+        }
+        const shown = JSON.stringify(id)
+        for (const route of ['personas', 'explanation', 'openrtb']) {
+          const { status, body } = await ask('GET', `/v1/users/${route}`)
+          assert.deepEqual([status, body.user_id], [200, id], `${route} of ${shown}`)
+        }
+        assert.equal((await ask('GET', '/v1/users/changes')).status, 200, shown)
+        assert.equal((await ask('GET', '/v1/products')).body.product_id, id, shown)
+        const { status, body } = await ask('DELETE', '/v1/users')
+        assert.deepEqual([status, body.user_id, body.known], [200, id, true], shown)
+        assert.equal((await ask('GET', '/v1/users/personas')).status, 404, shown)
+      }
+    }))
+
+  it('that are none are 400 by each form, and touch nobody: too long, empty, no UTF-8, twice, not there', () =>
+    withApi({ shop: nobody }, async ({ app, ports }) => {
+      await using client = await rawClient(app)
+      ports.lookUp = () => assert.fail('looked up')
+      ports.erase = () => assert.fail('erased')
+      const long = 'x'.repeat(257)
+      for (const [value, says] of [
+        [long, /257 bytes/],
+        [encodeURIComponent('家'.repeat(86)), /258 bytes/],
+        ['%ff', /UTF-8|not a valid url/],
+        ['%ed%a0%80', /UTF-8|not a valid url/],
+        ['%c0%af', /UTF-8|not a valid url/],
+        ['%', /UTF-8|not a valid url/],
+      ] as const)
+        for (const [method, path] of [
+          ['GET', `/v1/users/${value}/personas`],
+          ['DELETE', `/v1/users/${value}`],
+          ['GET', `/v1/products/${value}`],
+          ['GET', `/v1/users/personas?id=${value}`],
+          ['DELETE', `/v1/users?id=${value}`],
+          ['GET', `/v1/users/openrtb?id=${value}&deadline_ms=5`],
+          ['GET', `/v1/products?id=${value}`],
+        ] as const) {
+          const { status, body, headers } = await client.send(method, path)
+          assert.equal(status, 400, `${method} ${path}: ${body}`)
+          assert.match(headers['content-type'] ?? '', /problem\+json/)
+          assert.match(JSON.parse(body).detail, says, `${method} ${path}`)
+        }
+      for (const query of ['', '?', '?id', '?id=', '?id=a&id=b', '?user_id=a'])
+        for (const [method, path] of [
+          ['GET', '/v1/users/personas'],
+          ['DELETE', '/v1/users'],
+        ] as const)
+          assert.equal((await client.send(method, path + query)).status, 400, `${method} ${path}${query}`)
+      for (const user_ids of [[long], [''], ['\ud800'], [5], [null], 'a'])
+        assert.equal(
+          (await client.send('POST', '/v1/users/personas', JSON.stringify({ user_ids }))).status,
+          400,
+        )
+    }))
+
   it('of personas do, too', () => {
     const prototypes = personaNames.map((name, i) => JSON.stringify({ user_id: `k${i}`, personas: [name] }))
     return withApi({ shop: { events: [], prototypes } }, async ({ app }) => {
@@ -96,8 +161,9 @@ describe('ids', () => {
       for (const [i, name] of personaNames.entries()) {
         const { status, body } = await client.send('GET', `/v1/personas/${encodeURIComponent(name)}/users`)
         assert.equal(status, 200, body)
-        const { persona, users } = JSON.parse(body)
-        assert.deepEqual([persona, users[0].user_id], [name, `k${i}`])
+        const query = await client.send('GET', `/v1/personas/users?${new URLSearchParams({ name })}`)
+        for (const { persona, users } of [body, query.body].map((text) => JSON.parse(text)))
+          assert.deepEqual([persona, users[0].user_id], [name, `k${i}`])
       }
     })
   })

@@ -3,9 +3,13 @@ import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { describe, it } from 'node:test'
 import { Validator } from '@seriousme/openapi-schema-validator'
+import { eventOf } from '../../src/codec/event.ts'
 import { openApiDocument } from '../../src/http/openapi.ts'
-import { operations } from '../../src/http/operations.ts'
+import { allOperations } from '../../src/http/operations.ts'
+import { shopEvent } from '../../src/http/schemas.ts'
 import { withApi } from '../support/api.ts'
+import { badRecords, oddIds } from '../support/bad-records.ts'
+import { eventOf as shopEventOf } from '../support/events.ts'
 
 const document = openApiDocument()
 
@@ -38,13 +42,13 @@ describe('openapi.json', () => {
     const routes: string[] = []
     await withApi({ shop: { events: [], prototypes: [] } }, async ({ app }) => {
       await app.ready()
-      for (const { method, path } of Object.values(operations))
+      for (const { method, path } of allOperations())
         assert.ok(app.hasRoute({ method, url: path }), `${method} ${path} is routed`)
       const tree = app.printRoutes({ commonPrefix: false, includeHooks: false })
       for (const [, methods = ''] of tree.matchAll(/\(([A-Z, ]+)\)/g))
         routes.push(...methods.split(', ').filter((method) => method !== 'HEAD'))
     })
-    assert.equal(routes.length, Object.keys(operations).length)
+    assert.equal(routes.length, allOperations().length)
   })
 
   it('is served, and as a page that fetches and runs nothing', () =>
@@ -55,11 +59,50 @@ describe('openapi.json', () => {
       assert.equal(page.statusCode, 200)
       assert.match(String(page.headers['content-security-policy']), /default-src 'none'/)
       assert.doesNotMatch(page.body, /<script|src=|https?:\/\//)
-      for (const { path, id, summary } of Object.values(operations)) {
+      for (const { path, id, summary } of allOperations()) {
         assert.ok(page.body.includes(path.replaceAll(/:(\w+)/g, '{$1}')), path)
         assert.ok(page.body.includes(`id="${id}"`) && page.body.includes(summary.split("'")[0]!), id)
       }
       for (const [, target] of page.body.matchAll(/href="#([^"]+)"/g))
         assert.ok(page.body.includes(`id="${target}"`), `#${target} is on the page`)
     }))
+})
+
+describe('the schema of an event', () => {
+  it('takes what the codec of events takes, and refuses what that refuses', () => {
+    const taken = (value: unknown) => {
+      try {
+        eventOf(value)
+        return true
+      } catch {
+        return false
+      }
+    }
+    const values: unknown[] = badRecords.flatMap(({ bytes }) => {
+      try {
+        return [JSON.parse(String(bytes))]
+      } catch {
+        return []
+      }
+    })
+    for (const id of oddIds) values.push(shopEventOf({ user_id: id }))
+    for (const ts of ['2025-01-01', '2025-01-01T00:00:00+02:00', '2024-02-29T23:59:59.123456789Z', 0, 1e12])
+      values.push(shopEventOf({ ts }))
+    for (const rest of [
+      { quantity: null, price: null, title: null, category: '' },
+      { quantity: 1e9 },
+      { x: 1 },
+    ])
+      values.push(shopEventOf(rest))
+    let refused = 0
+    for (const value of values) {
+      const { success } = shopEvent.safeParse(value)
+      const shown = JSON.stringify(value)?.slice(0, 300)
+      // an ISO time outside of 1970 to 2100 is one to the schema, whose description has the years
+      if (taken(value)) assert.ok(success, shown)
+      else if (!/"ts":"(1969|1970|21|9999)/.test(shown)) assert.ok(!success, shown)
+      refused += success ? 0 : 1
+    }
+    assert.ok(refused > 60 && values.length - refused > 30, `${refused} of ${values.length} refused`)
+  })
 })

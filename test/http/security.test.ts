@@ -5,7 +5,7 @@ import { describe, it } from 'node:test'
 import { fastify } from 'fastify'
 import { FatalError } from '../../src/errors.ts'
 import { openApiDocument } from '../../src/http/openapi.ts'
-import { operations } from '../../src/http/operations.ts'
+import { allOperations } from '../../src/http/operations.ts'
 import { scopeOf, secure } from '../../src/http/security.ts'
 import { addToken, readTokens, revokeToken, type Scope, TokenSet, tokensPath } from '../../src/http/tokens.ts'
 import { withDirectory } from '../support/command.ts'
@@ -31,14 +31,14 @@ describe('scopes of routes', () => {
   })
 
   it('every operation that changes something is named on purpose', () => {
-    const changing = Object.values(operations).filter(({ method }) => method !== 'GET')
+    const changing = allOperations().filter(({ method }) => method !== 'GET')
     for (const { method, path } of changing)
       if (scopeOf(method, path) === 'lookup') assert.match(path, /\/(personas|openrtb)$/)
   })
 
   it('the document names for each operation the scope that is asked for', () => {
     const { paths } = openApiDocument()
-    for (const { method, path } of Object.values(operations)) {
+    for (const { method, path } of allOperations()) {
       const scope = scopeOf(method, path)
       const documented = paths[path.replaceAll(/:(\w+)/g, '{$1}')]![method.toLowerCase()]!.security
       assert.deepEqual(documented, scope === undefined ? [] : [{ token: [scope] }], `${method} ${path}`)

@@ -152,6 +152,38 @@ describe('GET /v1/changes/stream', () => {
       assert.ok(got < all / 2, `${got} of ${all} bytes`)
     }))
 
+  it('serves many clients at many places a few at a time: others have their turn between', () =>
+    withStream({}, async (api) => {
+      const { feed } = api.ports
+      let turn = 0
+      let over = false
+      const next = () => {
+        turn++
+        if (!over) setImmediate(next)
+      }
+      setImmediate(next)
+      const perTurn = new Map<number, number>()
+      api.ports.feed = (page) => {
+        if (page.limit > 0) {
+          perTurn.set(turn, (perTurn.get(turn) ?? 0) + 1)
+          for (const end = performance.now() + 0.5; performance.now() < end; );
+        }
+        return feed(page)
+      }
+      const readers = await Promise.all(
+        Array.from({ length: 40 }, (_, n) => EventReader.open(`${api.url}?after=${n}`)),
+      )
+      await until('all have everything', () =>
+        readers.every((reader) => reader.lastId === String(api.changes.length)),
+      )
+      over = true
+      for (const [n, reader] of readers.entries()) {
+        assert.equal(reader.events.length, api.changes.length - n)
+        await reader[Symbol.asyncDispose]()
+      }
+      assert.ok(Math.max(...perTurn.values()) <= 4, `${Math.max(...perTurn.values())} pages at once`)
+    }))
+
   it('ends when the service does', () =>
     withStream({}, async (api) => {
       const reader = await EventReader.open(api.url)

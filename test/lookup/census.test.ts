@@ -5,6 +5,7 @@ import { TransientError } from '../../src/errors.ts'
 import { audiencePage } from '../../src/lookup/audience.ts'
 import { CensusTaker, listedMax } from '../../src/lookup/census.ts'
 import { PersonaNames } from '../../src/lookup/names.ts'
+import { Slices } from '../../src/lookup/slices.ts'
 import { openMemoryStore } from '../../src/store/memory/memory-store.ts'
 import type { Store, StoreReader } from '../../src/store/port.ts'
 
@@ -58,7 +59,7 @@ describe('census', () => {
       },
     }
     const names = new PersonaNames(counting)
-    const taker = new CensusTaker(counting, { names, now: () => 0 })
+    const taker = new CensusTaker(counting, { slices: new Slices(), names, now: () => 0 })
     let turns = 0
     let counted = false
     const turn = () => {
@@ -81,7 +82,7 @@ describe('census', () => {
   it('lists the most probable ones alone, in full order, and pages end there', async () => {
     const store = crowd()
     const names = new PersonaNames(store)
-    const census = await new CensusTaker(store, { names, now: () => 0 }).take()
+    const census = await new CensusTaker(store, { slices: new Slices(), names, now: () => 0 }).take()
     const page = audiencePage({ store, names, census }, { persona: 'A', after: undefined, limit: listedMax })!
     assert.deepEqual([page.total, page.listed, page.next], [people, listedMax, null])
     assert.deepEqual(
@@ -92,9 +93,10 @@ describe('census', () => {
 
   it('ends with the service, and says so to who waits', async () => {
     const store = crowd()
-    const taker = new CensusTaker(store, { names: new PersonaNames(store), now: () => 0 })
+    const slices = new Slices()
+    const taker = new CensusTaker(store, { slices, names: new PersonaNames(store), now: () => 0 })
     const waiting = assert.rejects(taker.take(), (error) => error instanceof TransientError)
-    await taker.close()
+    slices.close()
     await waiting
   })
 })

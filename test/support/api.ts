@@ -4,6 +4,7 @@ import type { FastifyInstance } from 'fastify'
 import { importOf, parseLabels } from '../../src/codec/prototypes.ts'
 import { type Config, configFrom } from '../../src/config.ts'
 import { Controls } from '../../src/controls.ts'
+import { UsageError } from '../../src/errors.ts'
 import { type AppOptions, type AppPorts, createApp } from '../../src/http/app.ts'
 import { createReads } from '../../src/serve-reads.ts'
 import { type Rig, withRig } from './engine-harness.ts'
@@ -93,7 +94,23 @@ function portsOver(rig: Rig, { config, apply }: { config: Config; apply: Api['ap
     ingestProblem: () => undefined,
     quarantined: (from, limit) => rig.store.quarantinedRecords(from, limit),
     behindMs: () => 0,
+    webhooks: noWebhooks,
   }
+}
+
+/** Administration of webhooks where there are none, and none can be made. */
+export const noWebhooks: NonNullable<AppPorts['webhooks']> = {
+  create: () => {
+    throw new UsageError('no webhooks here')
+  },
+  list: () => [],
+  get: () => undefined,
+  patch: () => undefined,
+  remove: () => false,
+  rotate: () => undefined,
+  deadLetters: () => undefined,
+  replay: () => undefined,
+  test: async () => undefined,
 }
 
 /** Purchases by users and of products of these ids. */

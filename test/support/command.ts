@@ -1,5 +1,5 @@
 // The built command as people run it: a real process, its output, and a directory of its own that is removed after.
-import { type ChildProcess, spawn } from 'node:child_process'
+import { type ChildProcess, type ChildProcessWithoutNullStreams, spawn } from 'node:child_process'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -16,6 +16,8 @@ export type Input = {
   readonly stdin?: string | Uint8Array
   readonly cwd?: string
   readonly secondsMax?: number
+  /** A module that it loads first, and a channel to talk with that (`child.send`). */
+  readonly preload?: URL
 }
 export type Outcome = {
   readonly code: number | null
@@ -35,9 +37,17 @@ export type Running = {
 /** Starts `kindred …args`. */
 export function start(
   args: readonly string[],
-  { env = {}, stdin, cwd, secondsMax = secondsDefault }: Input = {},
+  { env = {}, stdin, cwd, secondsMax = secondsDefault, preload }: Input = {},
 ): Running {
-  const child = spawn(process.execPath, [main, ...args], { env: { ...bareEnvironment(), ...env }, cwd })
+  const child = spawn(process.execPath, [main, ...args], {
+    env: {
+      ...bareEnvironment(),
+      ...env,
+      ...(preload === undefined ? {} : { NODE_OPTIONS: `--import=${preload.href}` }),
+    },
+    cwd,
+    stdio: ['pipe', 'pipe', 'pipe', ...(preload === undefined ? [] : ['ipc' as const])],
+  }) as ChildProcessWithoutNullStreams
   const out: Buffer[] = []
   const err: Buffer[] = []
   child.stdout.on('data', (chunk: Buffer) => out.push(chunk))

@@ -1,5 +1,5 @@
 // A running `kindred serve` on a free port: its address as it logs it, and requests to it.
-import { type Outcome, type Running, type Settings, start } from './command.ts'
+import { type Input, type Outcome, type Running, type Settings, start } from './command.ts'
 
 export type Server = Running & {
   readonly url: string
@@ -23,9 +23,13 @@ export type Reply = {
 /** Resolves once it listens; rejects with what it said when it ends before that. */
 export async function serve(
   data: string,
-  { env = {}, args = [] }: { env?: Settings; args?: string[] } = {},
+  {
+    env = {},
+    args = [],
+    ...input
+  }: Pick<Input, 'preload' | 'secondsMax'> & { env?: Settings; args?: string[] } = {},
 ): Promise<Server> {
-  const running = start(['serve', '--port', '0', '--data', data, ...args], { env })
+  const running = start(['serve', '--port', '0', '--data', data, ...args], { env, ...input })
   const url = await addressOf(running)
   const lookUp = (userId: string) => get(`/v1/users/${encodeURIComponent(userId)}/personas`)
   const get = async (path: string) => replyOf(await fetch(url + path))

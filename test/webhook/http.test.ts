@@ -94,10 +94,10 @@ describe('/v1/webhooks', () => {
     withRoutes(async (call) => {
       const secret = 'whsec_tooshortbutsecret'
       for (const [body, says] of [
-        [{}, /^url: /],
-        [{ url, filter: { directions: ['up'] } }, /^filter\.directions\.0: /],
-        [{ url, format: 'xml' }, /^format: /],
-        [{ url, secret }, /^secret: is whsec_/],
+        [{}, /^body url: /],
+        [{ url, filter: { directions: ['up'] } }, /^body filter\.directions\.0: /],
+        [{ url, format: 'xml' }, /^body format: /],
+        [{ url, secret }, /^body secret: is whsec_/],
         [{ url, colour: 1 }, /colour/],
         [{ url, format: 'segment', filter: { directions: ['primary'] } }, /segment/],
         [[], /./],

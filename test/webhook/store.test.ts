@@ -91,7 +91,7 @@ describe('the store of webhooks', () => {
       assert.ok(key(1) < key(1, 0) && key(1, 0) < key(1, 11) && key(1, 255) < key(2))
       const { queued, dead_letters } = store.counts('wh_a')
       assert.deepEqual([queued, dead_letters], [8, 1])
-      store.transact(() => assert.equal(store.removeUser('u1').length, 3))
+      store.transact(() => assert.equal(store.removeUsers(new Set(['u1'])).length, 3))
       assert.deepEqual([store.counts('wh_a').dead_letters, numbersOf(store, 'wh_b')], [0, [0, 2, 4]])
     }))
 

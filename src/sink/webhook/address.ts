@@ -71,7 +71,7 @@ function mappedIn(address: string): string | undefined {
 /** What is wrong with a URL as far as it says by itself; undefined when nothing is. */
 export function urlProblem(text: string, { allowPrivate, allowHttp }: AddressPolicy): string | undefined {
   if (!URL.canParse(text)) return 'is not a URL'
-  const { protocol, username, password, hostname } = new URL(text)
+  const { protocol, username, password, hostname, port } = new URL(text)
   if (protocol !== 'https:' && protocol !== 'http:') return 'is neither https nor http'
   if (protocol === 'http:' && !allowHttp)
     return 'is not https: plain http is refused unless KINDRED_WEBHOOK_ALLOW_HTTP is true'
@@ -80,11 +80,18 @@ export function urlProblem(text: string, { allowPrivate, allowHttp }: AddressPol
   if (allowPrivate) return undefined
   if (literal !== undefined && !isPublic(literal)) return privateProblem
   if (/(^|\.)localhost\.?$/i.test(hostname)) return privateProblem
+  if (port !== '' && Number(port) < wellKnownPorts && !webPorts.has(Number(port))) return portProblem
   return undefined
 }
 
 const privateProblem =
   'is a private, local or reserved address: refused unless KINDRED_WEBHOOK_ALLOW_PRIVATE is true'
+
+/** Other services of the internet listen below this port (mail, name servers): none of them is to be sent a change. */
+const wellKnownPorts = 1024
+const webPorts = new Set([80, 443])
+const portProblem =
+  'has a port of another service than the web: below 1024 only 80 and 443 are taken, unless KINDRED_WEBHOOK_ALLOW_PRIVATE is true'
 
 /** The address that a URL's host is; undefined for a name. */
 export function literalOf(hostname: string): string | undefined {

@@ -14,7 +14,7 @@ import {
   type WebhookSecret,
   type WebhookView,
 } from '../../codec/webhook-subscription.ts'
-import { UsageError } from '../../errors.ts'
+import { TransientError, UsageError } from '../../errors.ts'
 import { type AddressPolicy, urlProblem } from './address.ts'
 import { lettersPageMax, rowsPerTransaction, secretsMax, testsMax, type WebhookLimits } from './limits.ts'
 import type { Outcome, Sender } from './send.ts'
@@ -176,14 +176,14 @@ export class WebhookAdmin {
   /** Removes what waits and what died of an erased user. */
   forget(userId: string): void {
     const store = this.#store()
-    store.transact(() => store.removeUser(userId))
+    store.transact(() => store.removeUsers(new Set([userId])))
   }
 
   /** Sends one signed test event now, and says what came of it; the answer's body is not shown. */
   async test(id: string): Promise<Tried | undefined> {
     const subscription = this.#store().subscription(id)
     if (subscription === undefined) return undefined
-    if (this.#tests >= testsMax) throw new UsageError(`${testsMax} tests are under way: try again later`)
+    if (this.#tests >= testsMax) throw new TransientError(`${testsMax} tests are under way`)
     this.#tests++
     try {
       return triedOf(await this.#options.sender().send(this.#testAttempt(subscription)))

@@ -152,6 +152,7 @@ export class Dispatcher {
   /** Takes up what was edited since, by whichever process. */
   #look(): void {
     if (this.#options.store.refresh().revision === this.#revision) return
+    this.#settle() // or what was delivered a moment ago would be taken up again with what was put back
     this.#reload()
     this.#pump()
   }

@@ -26,35 +26,44 @@ export function fanOut(rows: readonly OutboxRow[], place: Place): FannedOut {
   const { store } = place
   const next = store.next ?? 0
   const subscriptions = new Map(store.subscriptions().map((each) => [each.id, each]))
-  const added = new Map<string, Delivery>()
-  const removed: string[] = []
-  const buried: Buried[] = []
-  for (const row of rows) {
-    if (row.number < next) continue
-    if ('json' in row) takeChange(row, { ...place, subscriptions, added, buried })
-    else
-      for (const key of store.removeUser(row.userId)) {
-        removed.push(key)
-        added.delete(key)
-      }
+  const batch: Batch = { added: new Map(), buried: new Map() }
+  const news = rows.filter(({ number }) => number >= next)
+  // what is there already came before all of these: it is read through once, however many were erased
+  const erased = new Set(news.flatMap((row) => ('json' in row ? [] : [row.userId as string])))
+  const removed = store.removeUsers(erased)
+  for (const row of news) {
+    if ('json' in row) takeChange(row, { ...place, ...batch, subscriptions })
+    else forget(row.userId, { store, ...batch })
   }
   const end = rows.at(-1)
   if (end !== undefined) store.next = Math.max(next, end.number + 1)
-  return { added, removed, buried }
+  const buried = [...batch.buried.values()].map(({ webhook, event_id }) => ({ webhook, event_id }))
+  return { added: batch.added, removed, buried }
+}
+
+type Batch = {
+  /** What waits from now on, and the dead letters of full queues by their user. */
+  readonly added: Map<string, Delivery>
+  readonly buried: Map<string, Buried & { readonly user_id: string }>
+}
+
+/** Takes out what the rows before have added of a user. */
+function forget(userId: string, { store, added, buried }: Batch & { store: WebhookStore }): void {
+  for (const [key, { user_id }] of added)
+    if (user_id === userId) {
+      store.takeDelivery(key)
+      added.delete(key)
+    }
+  for (const [key, { user_id }] of buried)
+    if (user_id === userId) {
+      store.removeLetter(key)
+      buried.delete(key)
+    }
 }
 
 function takeChange(
   row: ChangeRow,
-  {
-    subscriptions,
-    added,
-    buried,
-    ...place
-  }: Place & {
-    subscriptions: Map<string, Subscription>
-    added: Map<string, Delivery>
-    buried: Buried[]
-  },
+  { subscriptions, added, buried, ...place }: Place & Batch & { subscriptions: Map<string, Subscription> },
 ): void {
   const { store, limits, now } = place
   const change = JSON.parse(row.json) as ChangeEvent
@@ -80,9 +89,9 @@ function takeChange(
       if (store.counts(id).queued < limits.queueMax) {
         store.addDelivery(key, delivery)
         added.set(key, delivery)
-      } else if (bury(key, delivery, { ...place, reason: 'queue_full' })) {
-        buried.push({ webhook: id, event_id })
-      } else {
+      } else if (bury(key, delivery, { ...place, reason: 'queue_full' }))
+        buried.set(key, { webhook: id, event_id, user_id })
+      else {
         store.count(id, { skipped: 1 })
         subscriptions.set(id, store.subscription(id)!)
         break

@@ -32,6 +32,11 @@ export class Lanes {
     }
   }
 
+  /** Entries of heads, those among them that are heads no longer: what memory holds beside the items. */
+  get heads(): number {
+    return this.#heads.size
+  }
+
   has(key: string): boolean {
     return this.#items.has(key)
   }
@@ -45,7 +50,7 @@ export class Lanes {
     else this.#oldest.push(item)
     const lane = this.#lanes.get(item.user) ?? { items: [], inFlight: undefined }
     this.#lanes.set(item.user, lane)
-    this.#insert(lane, item)
+    if (insert(lane, item) === 0) this.#offer(lane)
   }
 
   /** The item longest due by `now`, which is in flight from now on. */
@@ -70,7 +75,8 @@ export class Lanes {
     if (lane?.inFlight?.key !== key) return
     const item = { ...lane.inFlight, dueAt }
     lane.inFlight = undefined
-    this.#insert(lane, item)
+    insert(lane, item)
+    this.#offer(lane)
   }
 
   /** Forgets an item, in flight or not: the next of its user is let go. */
@@ -103,12 +109,6 @@ export class Lanes {
     return user === undefined ? undefined : this.#lanes.get(user)
   }
 
-  #insert(lane: Lane, item: Item): void {
-    const at = lane.items.findLastIndex(({ key }) => key < item.key) + 1
-    lane.items.splice(at, 0, item)
-    this.#offer(lane)
-  }
-
   #offer({ items, inFlight }: Lane): void {
     if (inFlight === undefined && items[0] !== undefined) this.#heads.push(items[0])
   }
@@ -122,6 +122,13 @@ export class Lanes {
       this.#heads.pop()
     }
   }
+}
+
+/** Puts the item at its place, which is returned. */
+function insert({ items }: Lane, item: Item): number {
+  const at = items.findLastIndex(({ key }) => key < item.key) + 1
+  items.splice(at, 0, item)
+  return at
 }
 
 type Order = (a: Item, b: Item) => boolean

@@ -62,7 +62,15 @@ function askedFor(
 ): number | undefined {
   if ((status !== 429 && status !== 503) || retryAfter === undefined) return undefined
   const text = retryAfter.trim()
-  const until = /^\d{1,12}$/.test(text) ? now + Number(text) * 1000 : Date.parse(text)
-  if (Number.isNaN(until)) return undefined
-  return Math.min(Math.max(until, now), now + retryAfterMsMax)
+  const until = /^\d{1,12}$/.test(text) ? now + Number(text) * 1000 : dateOf(text)
+  // at once, or a time that has passed, is nothing that was asked for: else one delivery would go round and round
+  if (!(until > now)) return undefined
+  return Math.min(until, now + retryAfterMsMax)
+}
+
+/** An HTTP date (RFC 9110 §5.6.7), ms since 1970; NaN for other text, of which Date.parse would make a time as well. */
+function dateOf(text: string): number {
+  return /^[A-Z][a-z]{2,8}, .*GMT$|^[A-Z][a-z]{2} [A-Z][a-z]{2} [ \d]\d /.test(text)
+    ? Date.parse(text)
+    : Number.NaN
 }

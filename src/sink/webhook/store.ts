@@ -31,6 +31,8 @@ type Tables = Readonly<Record<'subscriptions' | 'queue' | 'letters' | 'counts' |
 
 const directory = 'webhooks'
 const idForm = /^wh_[a-z0-9]{1,64}$/
+/** Users that rows are looked through for before they are parsed. */
+const marksMax = 8
 /** Sort before every key, and behind every key of a subscription. */
 const first = ' '
 const last = '\uffff'
@@ -219,13 +221,16 @@ export class WebhookStore {
     this.count(subscriptionOf(key), { dead_letters: -1 })
   }
 
-  /** Removes what waits and what died of an erased user; the keys that waited. */
-  removeUser(userId: string): string[] {
-    const mark = Buffer.from(JSON.stringify(userId)) // most rows need not be parsed
+  /** Removes what waits and what died of erased users, in one reading of all rows; the keys that waited. */
+  removeUsers(userIds: ReadonlySet<string>): string[] {
+    if (userIds.size === 0) return []
+    const marks = [...userIds].slice(0, marksMax).map((userId) => Buffer.from(JSON.stringify(userId)))
+    // most rows need not be parsed, as long as there are few to look for
+    const may = (value: Buffer) => userIds.size > marksMax || marks.some((mark) => value.includes(mark))
     const found = (table: NamedTable) => {
       const keys: string[] = []
       for (const { key, value } of table.getRange({ start: first }))
-        if (value.includes(mark) && decode<Delivery>(value).user_id === userId) keys.push(key)
+        if (may(value) && userIds.has(decode<Delivery>(value).user_id)) keys.push(key)
       return keys
     }
     const waiting = found(this.#tables.queue)

@@ -64,8 +64,11 @@ export function versionTables(environment: Environment): Pick<port.StoreWriter, 
 
     *labels(version: number): Iterable<{ userIndex: UserIndex; shares: ShareList }> {
       const { labels } = environment.tables
-      for (const key of [...labels.keys(pair(version, 0), pair(version + 1, 0))])
-        yield { userIndex: secondOf(key) as UserIndex, shares: decodeShares(labels.get(key)!) }
+      for (const key of [...labels.keys(pair(version, 0), pair(version + 1, 0))]) {
+        const shares = labels.get(key)
+        if (shares === undefined) continue // erased since, by a commit that the reader has let go by
+        yield { userIndex: secondOf(key) as UserIndex, shares: decodeShares(shares) }
+      }
     },
 
     putLabels(version: number, user: UserIndex, shares: ShareList): void {

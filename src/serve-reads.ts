@@ -2,6 +2,7 @@
 import type { Config } from './config.ts'
 import type { LookupPorts } from './http/app.ts'
 import { lookUp } from './lookup/answer.ts'
+import { AnswerCache } from './lookup/answer-cache.ts'
 import { audiencePage, personaSetOf } from './lookup/audience.ts'
 import { CensusTaker } from './lookup/census.ts'
 import { readFeed } from './lookup/change-feed.ts'
@@ -26,10 +27,12 @@ export type ReadsOptions = {
 
 export function createReads(store: StoreReader, { config, hidden, now }: ReadsOptions): Reads {
   const names = new PersonaNames(store)
+  const answers = new AnswerCache(store, names)
   const census = new CensusTaker(store, { names, now })
   const changes = new ChangeIndex(store)
   return {
     lookUp: (userId) => (hidden(userId) ? undefined : lookUp(store, names, userId)),
+    lookUpJson: (userId) => (hidden(userId) ? undefined : answers.lookUpJson(userId)),
     explain: (userId) => (hidden(userId) ? undefined : explain(snapshotOf(store, config), { userId })),
     explanationGraph: (explanation) => explanationGraph(store, explanation),
     product: (productId) => lookUpProduct({ store, kappa: config.kappa }, productId),

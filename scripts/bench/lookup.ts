@@ -38,7 +38,7 @@ type Size = {
 }
 const full: Size = {
   pairs: 5,
-  warm: 1.5,
+  warm: 2.5,
   saturated: 1.5,
   steady: 2.5,
   slice: 0.5,

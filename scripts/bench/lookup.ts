@@ -21,6 +21,9 @@ const connections = 32
 const perSecond = 2_000
 /** Batches of a hundred ids a second. */
 const batchesPerSecond = 50
+const tinyShoppers = 40
+/** Pairs at ten times the users: fewer, so that the whole takes no more than five minutes. */
+const pairsOfTenfold = 3
 /** Answers that are hashed, and whose mean size the bare route's answer has. */
 const answersHashed = 1_000
 
@@ -44,7 +47,7 @@ const full: Size = {
   slice: 0.5,
   ingesting: 3,
   batch: 1.5,
-  events: 600_000,
+  events: 300_000,
 }
 const small: Size = {
   pairs: 1,
@@ -54,7 +57,7 @@ const small: Size = {
   slice: 0.1,
   ingesting: 0.2,
   batch: 0.2,
-  events: 60_000,
+  events: 40_000,
 }
 
 type Context = {
@@ -68,13 +71,18 @@ export async function lookupBench({ tiny, report }: BenchOptions): Promise<Bench
   const size = tiny ? small : full
   return inTemporary(async (dir) => {
     using generator = startGenerator()
-    const shop = await prepareShop(eventSequence({ tiny }), join(dir, 'shop'))
+    const shop = await prepareShop(
+      tiny ? shopSequence(tinyShoppers) : eventSequence({ tiny }),
+      join(dir, 'shop'),
+    )
     report(`${shop.name}, ${shop.users} users`)
     const figures = await measure({ shop, size, generator, report })
+    const oneServe = await measureAll({ shop, size, generator, report })
     const tenfold = await prepareShop(shopSequence(10 * shop.users), join(dir, 'tenfold'))
     report(`${tenfold.name}, ${tenfold.users} users`)
-    const users10x = await measure({ shop: tenfold, size, generator, report })
-    return { ...figures, users10x }
+    const pairs = Math.min(size.pairs, pairsOfTenfold)
+    const users10x = await measure({ shop: tenfold, size: { ...size, pairs }, generator, report })
+    return { ...figures, ...oneServe, users10x }
   })
 }
 
@@ -145,7 +153,7 @@ async function measureQuiet({ shop, size, generator, report }: Context) {
 
 /**
  * The same rate while events are ingested at full speed: by `replay` into the directory that a `serve --role lookup` answers
- * from, and into a copy of it beside the bare route; and by a `serve` that does both.
+ * from, and into a copy of it beside the bare route.
  */
 async function measureIngesting({ shop, size, generator, report }: Context, answerBytes: number) {
   await using bare = await startPeer('bare', answerBytes)
@@ -165,17 +173,19 @@ async function measureIngesting({ shop, size, generator, report }: Context, answ
         whileIngesting({ dir: target === 'subject' ? shop.dir : shop.besideDir, file, by: 'replay' }, () =>
           generator.run({ target, seconds: size.ingesting, perSecond }),
         )
-      const subject = await run('subject')
-      const beside = await run('bare')
+      const first = n % 2 === 0 ? 'subject' : 'bare' // by turns: what wrote the file, and what ran before, is felt by both
+      const done = { [first]: await run(first) } as Record<
+        'subject' | 'bare',
+        Awaited<ReturnType<typeof run>>
+      >
+      const second = first === 'subject' ? 'bare' : 'subject'
+      done[second] = await run(second)
       rmSync(file)
-      pairs.push({ subject: halfOf([subject.result]), bare: halfOf([beside.result]) })
-      rates.push({ subject: subject.eventsPerSecond, bare: beside.eventsPerSecond })
+      pairs.push({ subject: halfOf([done.subject.result]), bare: halfOf([done.bare.result]) })
+      rates.push({ subject: done.subject.eventsPerSecond, bare: done.bare.eventsPerSecond })
     }
   }
-  const alone = await measureAll({ shop, size, generator, report })
-  report(
-    `${perSecond} lookups a second while events are ingested, ms:\n${histogramsOf({ ...sidesOf(pairs), 'one serve': [alone.histogram] })}`,
-  )
+  report(`${perSecond} lookups a second while events are ingested, ms:\n${histogramsOf(sidesOf(pairs))}`)
   const p99 = medians(pairs, ({ histogram }) => msAt(histogram, 99))
   return {
     p99_while_ingesting_ms: p99.subject,
@@ -183,13 +193,11 @@ async function measureIngesting({ shop, size, generator, report }: Context, answ
     p99_while_ingesting_ratio_to_bare: rounded(p99.ratio),
     ingested_events_per_second: Math.round(median(rates.map(({ subject }) => subject))),
     events_per_second_beside_bare: Math.round(median(rates.map(({ bare: rate }) => rate))),
-    one_serve_p99_while_ingesting_ms: msAt(alone.histogram, 99),
-    one_serve_ingested_events_per_second: Math.round(alone.eventsPerSecond),
   }
 }
 
 /** One process that ingests what stands in its log and answers lookups, on threads of its own. */
-async function measureAll({ shop, size, generator }: Context) {
+async function measureAll({ shop, size, generator, report }: Context) {
   await using kindred = await startKindred(shop.dir)
   await using _targets = await targets(generator, {
     subject: { port: kindred.port, requests: shop.lookups },
@@ -201,7 +209,13 @@ async function measureAll({ shop, size, generator }: Context) {
     generator.run({ target: 'subject', seconds: size.ingesting, perSecond }),
   )
   rmSync(file)
-  return { histogram: result.histogram, eventsPerSecond }
+  report(
+    `${perSecond} lookups a second of one process that ingests as well, ms:\n${histogramsOf({ 'one serve': [result.histogram] })}`,
+  )
+  return {
+    one_serve_p99_while_ingesting_ms: msAt(result.histogram, 99),
+    one_serve_ingested_events_per_second: Math.round(eventsPerSecond),
+  }
 }
 
 /** Runs both sides in turns: `seconds` of each in a pair, a slice at a time, and each first in every other slice. */

@@ -75,7 +75,6 @@ describe('benchmarks', () => {
         'p99_ratio_to_bare',
         'p99_while_ingesting_ms',
         'p99_while_ingesting_ratio_to_bare',
-        'ingested_events_per_second',
         'batch100_p99_ms',
         'generator_floor_requests_per_second',
         'generator_floor_p99_ms',

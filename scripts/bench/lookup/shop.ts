@@ -1,6 +1,6 @@
 // The shop that is looked up: a directory filled by `kindred replay`, a copy of it for the replay beside the bare route, the
 // requests, and files of further events, which buy the same products again under new ids.
-import { closeSync, mkdirSync, openSync, rmSync, writeSync } from 'node:fs'
+import { closeSync, fsyncSync, mkdirSync, openSync, rmSync, writeSync } from 'node:fs'
 import { cp } from 'node:fs/promises'
 import { join } from 'node:path'
 import { configFrom } from '../../../src/config.ts'
@@ -96,5 +96,6 @@ function writeLines(file: string, lines: readonly string[], changed: (line: stri
         .map((line) => `${changed(line)}\n`)
         .join(''),
     )
+  fsyncSync(fd) // the disk has done with it before anything is measured
   closeSync(fd)
 }

@@ -59,6 +59,11 @@ export const settings = {
     .default(10_000_000)
     .describe('positions for which an event_id is remembered *'),
   batchSize: whole(1, 100_000).default(1024).describe('records of one transaction at the most'),
+  ingestNice: whole(0, 19)
+    .default(0)
+    .describe(
+      'how far the threads that ingest stand back where processors are short (nice): 10 keeps lookups quick beside a replay',
+    ),
   hotMemoryMb: whole(1, 1_000_000)
     .default(256)
     .describe('memory for hot users and products; beyond it they are read from disk'),

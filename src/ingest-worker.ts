@@ -4,6 +4,7 @@ import { parentPort, workerData } from 'node:worker_threads'
 import type { Config } from './config.ts'
 import type { PrototypeImport } from './core/event.ts'
 import { messageOf } from './errors.ts'
+import { giveWay } from './give-way.ts'
 import { ingestMetricsOf } from './ingest-metrics.ts'
 import { type LogLevel, StatusReport } from './kafka/report.ts'
 import type { IngestMetrics } from './metrics/ingest-metrics.ts'
@@ -52,6 +53,7 @@ const drainMsMax = 5000
 const standbyPollMs = 100
 
 async function ingest(input: WorkerInput): Promise<void> {
+  giveWay(input.config.ingestNice)
   const stop = new AbortController()
   parentPort!.on('message', () => stop.abort())
   let running: { readonly profiler: Profiler; readonly metrics: () => IngestMetrics } | undefined

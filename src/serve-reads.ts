@@ -2,6 +2,7 @@
 import type { Config } from './config.ts'
 import type { LookupPorts } from './http/app.ts'
 import { lookUp } from './lookup/answer.ts'
+import { AnswerCache } from './lookup/answer-cache.ts'
 import { audiencePage, personaSetOf } from './lookup/audience.ts'
 import { CensusTaker } from './lookup/census.ts'
 import { readFeed } from './lookup/change-feed.ts'
@@ -29,10 +30,12 @@ export function createReads(store: StoreReader, { config, hidden, now }: ReadsOp
   const names = new PersonaNames(store)
   const slices = new Slices()
   const labels = new Labels(store)
+  const answers = new AnswerCache(store, names)
   const census = new CensusTaker(store, { names, slices, now })
   const changes = new ChangeIndex(store, slices)
   return {
     lookUp: (userId) => (hidden(userId) ? undefined : lookUp(store, names, userId)),
+    lookUpJson: (userId) => (hidden(userId) ? undefined : answers.lookUpJson(userId)),
     async explain(userId) {
       if (hidden(userId)) return undefined
       const found = await slices.run(explaining(snapshotOf(store, config), { userId, labels }))

@@ -1,6 +1,7 @@
 // npm run bench -- NAME [--json] [--tiny]: one measurement, as a table or as one JSON document on stdout.
 import { ingestBench } from './ingest.ts'
 import { kafkaBench } from './kafka.ts'
+import { lookupBench } from './lookup.ts'
 import type { Bench } from './shared.ts'
 import { walkBench } from './walk.ts'
 import { webhookBench } from './webhook.ts'
@@ -9,6 +10,7 @@ const benches: Readonly<Record<string, Bench>> = {
   ingest: ingestBench,
   walk: walkBench,
   kafka: kafkaBench,
+  lookup: lookupBench,
   webhook: webhookBench,
 }
 

@@ -41,7 +41,8 @@ export function eventSequence({ tiny }: { tiny: boolean }): Sequence {
   }
 }
 
-function shopSequence(count: number): Sequence {
+/** A synthetic shop of so many shoppers, of a fixed seed. */
+export function shopSequence(count: number): Sequence {
   const shop = generateShop({ seed: 1, shoppers: count })
   const lines = shop.events.map((event) => `${JSON.stringify(event)}\n`)
   const labels = shop.prototypes.map((prototype) => JSON.stringify(prototype)).join('\n')

@@ -6,6 +6,7 @@ import { decodeEvent } from '../codec/event.ts'
 import type { Config } from '../config.ts'
 import type { PrototypeImport } from '../core/event.ts'
 import { InvalidRecordError, LockedError, UsageError } from '../errors.ts'
+import { giveWay } from '../give-way.ts'
 import { openProfiler, type Profiler } from '../profiler.ts'
 import { openChangeFile } from '../sink/change-file.ts'
 import { fileSourceName } from '../source/file-lines.ts'
@@ -74,6 +75,7 @@ export async function replay(files: readonly string[], options: ReplayOptions): 
   const set = options.prototypes === undefined ? undefined : readImport(options.prototypes, options.personas)
   if (set === undefined && options.personas !== undefined)
     throw new UsageError('--personas names the set of --prototypes: give both')
+  giveWay(config.ingestNice)
   const totals: Totals = { events: 0, applied: 0, duplicates: 0, blocked: 0, quarantined: 0 }
   await using profiler = openOwn({ options, config, totals })
   await profiler.consumer.drain() // what an earlier run left in the log

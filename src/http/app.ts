@@ -24,6 +24,7 @@ import { personaRoutes } from './personas.ts'
 import type { ControlPorts, ReadPorts } from './ports.ts'
 import { type Problem, ProblemError, sendProblem } from './problem.ts'
 import { quarantineRoutes } from './quarantine.ts'
+import { requestLogger } from './request-logger.ts'
 import { refuseOthers } from './roles.ts'
 import { type SecurityOptions, secure } from './security.ts'
 import { traceRequests } from './trace.ts'
@@ -48,6 +49,8 @@ export type StatusPorts = {
 /** What lookups need: reading. */
 export type LookupPorts = ReadPorts & {
   lookUp(userId: string): PersonasAnswer | undefined
+  /** The same as JSON. */
+  lookUpJson(userId: string): string | undefined
 }
 /** What ingest needs: an append that is durable once it resolves, controls, and what is looked after there. */
 export type IngestPorts = ControlPorts & {
@@ -87,7 +90,7 @@ const retryAfterSeconds = '5'
 export function createApp(options: AppOptions): FastifyInstance {
   const { bodyBytesMax, logger, security, server = serverLimits, observed = requestsAlone() } = options
   const app = fastify({
-    ...(logger === undefined ? {} : { loggerInstance: logger }),
+    ...(logger === undefined ? {} : { loggerInstance: logger, childLoggerFactory: requestLogger }),
     ...serverOptions(server),
     bodyLimit: bodyBytesMax,
     genReqId: requestIds(),

@@ -29,15 +29,31 @@ export function scopeOf(method: string, url: string): Scope | undefined {
   return reads || lookupPosts.has(`${method} ${url}`) ? 'lookup' : 'admin'
 }
 
+/** What `scopeOf` says, asked once a route: routes are few, requests are not. */
+class Scopes {
+  readonly #known = new Map<string, Map<string, Scope | undefined>>()
+
+  of(method: string, url: string): Scope | undefined {
+    let byUrl = this.#known.get(method)
+    if (byUrl === undefined) {
+      byUrl = new Map()
+      this.#known.set(method, byUrl)
+    }
+    if (!byUrl.has(url)) byUrl.set(url, scopeOf(method, url))
+    return byUrl.get(url)
+  }
+}
+
 /** Checks every request of `app` before its body is read. */
 export function secure(
   app: FastifyInstance,
   { required, find, requestsPerSecond, now }: SecurityOptions,
 ): void {
   const rates = new Rates(requestsPerSecond, now)
+  const scopes = new Scopes()
   app.addHook('onRequest', (request, reply, done) => {
-    const url = request.routeOptions.url
-    const scope = url === undefined ? 'admin' : scopeOf(request.method, url)
+    const { url } = request.routeOptions
+    const scope = url === undefined ? 'admin' : scopes.of(request.method, url)
     if (scope === undefined) return done()
     const token = tokenOf(request, find)
     if (token === undefined && required()) return void refuse(reply)
@@ -59,7 +75,8 @@ function tokenOf(
   find: (token: string) => StoredToken | undefined,
 ): StoredToken | undefined {
   const { authorization } = headers
-  if (authorization === undefined || !/^bearer /i.test(authorization)) return undefined
+  if (authorization === undefined) return undefined
+  if (!authorization.startsWith('Bearer ') && !/^bearer /i.test(authorization)) return undefined
   return find(authorization.slice('bearer '.length).trim())
 }
 

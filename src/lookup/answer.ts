@@ -2,6 +2,7 @@
 import type { Epoch } from '../core/epoch.ts'
 import { publishedOne } from '../core/limits.ts'
 import type { StoreReader, UserRow } from '../store/port.ts'
+import { isoTime } from './iso-time.ts'
 import type { PersonaNames } from './names.ts'
 
 export type HeldPersona = { readonly persona: string; readonly probability: number; readonly since: string }
@@ -78,7 +79,7 @@ export function heldOf(
     .map(({ persona, since }) => ({
       persona: names[persona]!,
       probability: probabilities?.[persona] ?? (total === 0 ? 0 : scores[persona]! / total),
-      since: new Date(since).toISOString(),
+      since: isoTime(since),
     }))
     .sort((a, b) => b.probability - a.probability)
 }

@@ -5,6 +5,7 @@ import type { StoreReader } from '../store/port.ts'
 export class PersonaNames {
   readonly #store: StoreReader
   readonly #names = new Map<number, readonly string[]>()
+  readonly #quoted = new Map<number, readonly string[]>()
   readonly #epochs = new Map<number, Epoch>()
 
   constructor(store: StoreReader) {
@@ -18,6 +19,16 @@ export class PersonaNames {
       this.#names.set(version, names)
     }
     return names
+  }
+
+  /** The names as JSON strings. */
+  quoted(version: number): readonly string[] {
+    let quoted = this.#quoted.get(version)
+    if (quoted === undefined) {
+      quoted = this.of(version).map((name) => JSON.stringify(name))
+      this.#quoted.set(version, quoted)
+    }
+    return quoted
   }
 
   /** The epoch that a row was decided under; undefined for none, and for one that is gone. */

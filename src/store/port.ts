@@ -147,6 +147,8 @@ export type StoreReader = {
   counters(): Readonly<Counters>
   userIndexOf(userId: string): UserIndex | undefined
   user(user: UserIndex): UserRow | undefined
+  /** The row as it is stored, where rows are bytes: equal bytes are equal rows. Valid until the next read. */
+  userBytes?(user: UserIndex): Buffer | undefined
   /** Indices of known users, ascending. */
   users(): Iterable<UserIndex>
   productIndexOf(productId: string): ProductIndex | undefined

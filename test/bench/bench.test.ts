@@ -6,6 +6,7 @@ import { describe, it } from 'node:test'
 import { promisify } from 'node:util'
 import { ingestBench } from '../../scripts/bench/ingest.ts'
 import { kafkaBench } from '../../scripts/bench/kafka.ts'
+import { lookupBench } from '../../scripts/bench/lookup.ts'
 import { walkBench } from '../../scripts/bench/walk.ts'
 import { webhookBench } from '../../scripts/bench/webhook.ts'
 import { skipKafka } from '../support/kafka.ts'
@@ -61,6 +62,27 @@ describe('benchmarks', () => {
     const result = await webhookBench(silent)
     assert.equal(result.changes_received, result.changes)
     assert.ok((result.p50_ms as number) > 0 && (result.p95_ms as number) >= (result.p50_ms as number))
+  })
+
+  it('lookup measures Kindred beside a bare route, alone and beside ingest, at two sizes of shop', async () => {
+    const { users10x, ...result } = await lookupBench(silent)
+    const tenfold = users10x as Record<string, unknown>
+    for (const figures of [result, tenfold] as Record<string, unknown>[]) {
+      for (const field of [
+        'requests_per_second',
+        'ratio_to_bare_fastify',
+        'p99_ms',
+        'p99_ratio_to_bare',
+        'p99_while_ingesting_ms',
+        'p99_while_ingesting_ratio_to_bare',
+        'batch100_p99_ms',
+        'generator_floor_requests_per_second',
+        'generator_floor_p99_ms',
+      ])
+        assert.ok((figures[field] as number) > 0, field)
+      assert.match(figures.result_hash as string, /^[0-9a-f]{32}$/)
+    }
+    assert.equal(tenfold.users, 10 * (result.users as number))
   })
 
   it('prints one JSON document with --json, and refuses what it does not know', async () => {

@@ -36,6 +36,7 @@ function portsOf(): Ports {
   return {
     taken,
     lookUp: () => undefined,
+    lookUpJson: () => undefined,
     async append({ records }: BlockInput) {
       const first = taken.length
       taken.push(...records.map((record) => Buffer.from(record).toString('utf8')))
@@ -91,7 +92,7 @@ function answerOf(user_id: string): PersonasAnswer {
 describe('GET /v1/users/:id/personas', () => {
   it('is the answer of the user that the path names, of any id', () =>
     withApp(async (app, ports) => {
-      ports.lookUp = answerOf
+      ports.lookUpJson = (id) => JSON.stringify(answerOf(id))
       for (const id of oddIds) {
         const reply = await app.inject({ url: `/v1/users/${encodeURIComponent(id)}/personas` })
         assert.equal(reply.statusCode, 200, JSON.stringify(id))
@@ -109,7 +110,7 @@ describe('GET /v1/users/:id/personas', () => {
 
   it('of what cannot be an id is 400, which says why', () =>
     withApp(async (app, ports) => {
-      ports.lookUp = () => assert.fail('not looked up')
+      ports.lookUpJson = () => assert.fail('not looked up')
       for (const [id, says] of [
         ['x'.repeat(257), /257 bytes/],
         [encodeURIComponent('家'.repeat(86)), /258 bytes/],
@@ -132,7 +133,7 @@ describe('GET /v1/users/:id/personas', () => {
 
   it('that fails within is 500, which tells nothing but the id of the request', () =>
     withApp(async (app, ports) => {
-      ports.lookUp = () => {
+      ports.lookUpJson = () => {
         throw new Error('a secret of the house')
       }
       const problem = problemOf(await app.inject({ url: '/v1/users/a/personas' }), 500)

@@ -12,6 +12,7 @@ import { idCacheMax, type TransactionState } from './transaction.ts'
 type NodeMethods =
   | 'userIndexOf'
   | 'user'
+  | 'userBytes'
   | 'users'
   | 'addUser'
   | 'putUser'
@@ -35,6 +36,8 @@ export function nodeTables(
       const bytes = environment.tables.users.get(user)
       return bytes && decodeUser(bytes)
     },
+
+    userBytes: (user: UserIndex) => environment.tables.users.get(user),
 
     users(): Iterable<UserIndex> {
       return environment.tables.users.keys(0, everything) as Iterable<UserIndex>

@@ -1,0 +1,268 @@
+// Lookups: `GET /v1/users/:id/personas` of a real `serve` (token checked, id validated, record read) beside a bare Fastify
+// route that answers a constant of the same size, under the same load; alone, and while events are ingested at full speed on
+// the same cores; and the same with ten times the users. Both sides take turns, because machines are noisy; medians count.
+import { rmSync } from 'node:fs'
+import { join } from 'node:path'
+import { halfOf, histogramsOf, medians, msAt, type Pair, rounded } from './lookup/figures.ts'
+import { whileIngesting } from './lookup/ingest.ts'
+import { type Generator, type Measured, startGenerator, startKindred, startPeer } from './lookup/processes.ts'
+import { prepareShop, type Shop } from './lookup/shop.ts'
+import {
+  type BenchOptions,
+  type BenchResult,
+  eventSequence,
+  hashOfLines,
+  inTemporary,
+  median,
+  shopSequence,
+} from './shared.ts'
+
+const connections = 32
+const perSecond = 2_000
+/** Batches of a hundred ids a second. */
+const batchesPerSecond = 50
+const tinyShoppers = 40
+/** Pairs at ten times the users: fewer, so that the whole takes no more than five minutes. */
+const pairsOfTenfold = 3
+/** Answers that are hashed, and whose mean size the bare route's answer has. */
+const answersHashed = 1_000
+
+/** Seconds of one side in one pair, and of the slices in which the sides take turns. */
+type Size = {
+  readonly pairs: number
+  readonly warm: number
+  readonly saturated: number
+  readonly steady: number
+  readonly slice: number
+  readonly ingesting: number
+  readonly batch: number
+  /** Events of one replay beside lookups: more than are applied while it is measured. */
+  readonly events: number
+}
+const full: Size = {
+  pairs: 5,
+  warm: 2.5,
+  saturated: 1.5,
+  steady: 2.5,
+  slice: 0.5,
+  ingesting: 3,
+  batch: 1.5,
+  events: 300_000,
+}
+const small: Size = {
+  pairs: 1,
+  warm: 0.1,
+  saturated: 0.1,
+  steady: 0.2,
+  slice: 0.1,
+  ingesting: 0.2,
+  batch: 0.2,
+  events: 40_000,
+}
+
+type Context = {
+  readonly shop: Shop
+  readonly size: Size
+  readonly generator: Generator
+  readonly report: (line: string) => void
+}
+
+export async function lookupBench({ tiny, report }: BenchOptions): Promise<BenchResult> {
+  const size = tiny ? small : full
+  return inTemporary(async (dir) => {
+    using generator = startGenerator()
+    const shop = await prepareShop(
+      tiny ? shopSequence(tinyShoppers) : eventSequence({ tiny }),
+      join(dir, 'shop'),
+    )
+    report(`${shop.name}, ${shop.users} users`)
+    const figures = await measure({ shop, size, generator, report })
+    const oneServe = await measureAll({ shop, size, generator, report })
+    const tenfold = await prepareShop(shopSequence(10 * shop.users), join(dir, 'tenfold'))
+    report(`${tenfold.name}, ${tenfold.users} users`)
+    const pairs = Math.min(size.pairs, pairsOfTenfold)
+    const users10x = await measure({ shop: tenfold, size: { ...size, pairs }, generator, report })
+    return { ...figures, ...oneServe, users10x }
+  })
+}
+
+async function measure(context: Context): Promise<BenchResult> {
+  const { shop } = context
+  const { quiet, answerBytes, hash } = await measureQuiet(context)
+  return {
+    sequence: shop.name,
+    users: shop.users,
+    answer_bytes: answerBytes,
+    ...quiet,
+    ...(await measureIngesting(context, answerBytes)),
+    result_hash: hash,
+  }
+}
+
+/** Kindred, the bare route and the floor with nothing else to do. */
+async function measureQuiet({ shop, size, generator, report }: Context) {
+  await using kindred = await startKindred(shop.dir)
+  const answers = await answersOf(kindred.port, shop)
+  const answerBytes = Math.round(answers.reduce((sum, { length }) => sum + length, 0) / answers.length)
+  await using bare = await startPeer('bare', answerBytes)
+  await using floor = await startPeer('floor', answerBytes)
+  await using _targets = await targets(generator, {
+    subject: { port: kindred.port, requests: shop.lookups },
+    batches: { port: kindred.port, requests: shop.batches },
+    bare: { port: bare.port, requests: shop.lookups },
+    floor: { port: floor.port, requests: shop.lookups },
+  })
+  for (const target of ['subject', 'bare', 'floor']) await generator.run({ target, seconds: size.warm })
+  await generator.run({ target: 'batches', seconds: size.warm, perSecond: batchesPerSecond })
+  const saturated = await pairsOf(size, size.saturated, (target, seconds) =>
+    generator.run({ target, seconds }),
+  )
+  const steady = await pairsOf(size, size.steady, (target, seconds) =>
+    generator.run({ target, seconds, perSecond }),
+  )
+  const floorSaturated = await generator.run({ target: 'floor', seconds: size.saturated })
+  const floorSteady = await generator.run({ target: 'floor', seconds: size.steady, perSecond })
+  const batches = []
+  for (let n = 0; n < size.pairs; n++)
+    batches.push(await generator.run({ target: 'batches', seconds: size.batch, perSecond: batchesPerSecond }))
+  report(
+    `${perSecond} lookups a second, ms:\n${histogramsOf({ ...sidesOf(steady), floor: [floorSteady.histogram] })}`,
+  )
+  report(
+    `${batchesPerSecond} batches of 100 a second, ms:\n${histogramsOf({ kindred: batches.map(({ histogram }) => histogram) })}`,
+  )
+  const rate = medians(saturated, (half) => half.perSecond)
+  const p99 = medians(steady, ({ histogram }) => msAt(histogram, 99))
+  return {
+    answerBytes,
+    hash: hashOfLines(answers),
+    quiet: {
+      requests_per_second: Math.round(rate.subject),
+      bare_requests_per_second: Math.round(rate.bare),
+      ratio_to_bare_fastify: rounded(rate.ratio),
+      generator_floor_requests_per_second: Math.round(floorSaturated.requests / floorSaturated.seconds),
+      p99_ms: p99.subject,
+      bare_p99_ms: p99.bare,
+      p99_ratio_to_bare: rounded(p99.ratio),
+      generator_floor_p99_ms: msAt(floorSteady.histogram, 99),
+      generator_cpu_share: rounded(floorSteady.generatorCpuSeconds / floorSteady.seconds),
+      batch100_p99_ms: median(batches.map(({ histogram }) => msAt(histogram, 99))),
+    },
+  }
+}
+
+/**
+ * The same rate while events are ingested at full speed: by `replay` into the directory that a `serve --role lookup` answers
+ * from, and into a copy of it beside the bare route.
+ */
+async function measureIngesting({ shop, size, generator, report }: Context, answerBytes: number) {
+  await using bare = await startPeer('bare', answerBytes)
+  const pairs: Pair[] = []
+  const rates: { subject: number; bare: number }[] = []
+  {
+    await using kindred = await startKindred(shop.dir, ['--role', 'lookup'])
+    await using _targets = await targets(generator, {
+      subject: { port: kindred.port, requests: shop.lookups },
+      bare: { port: bare.port, requests: shop.lookups },
+    })
+    for (const target of ['subject', 'bare']) await generator.run({ target, seconds: size.warm })
+    for (let n = 0; n < size.pairs; n++) {
+      const file = join(shop.dir, '..', `events-${n}.ndjson`)
+      shop.writeEvents(file, { mark: `pair-${n}`, count: size.events })
+      const run = (target: 'subject' | 'bare') =>
+        whileIngesting({ dir: target === 'subject' ? shop.dir : shop.besideDir, file, by: 'replay' }, () =>
+          generator.run({ target, seconds: size.ingesting, perSecond }),
+        )
+      const first = n % 2 === 0 ? 'subject' : 'bare' // by turns: what wrote the file, and what ran before, is felt by both
+      const done = { [first]: await run(first) } as Record<
+        'subject' | 'bare',
+        Awaited<ReturnType<typeof run>>
+      >
+      const second = first === 'subject' ? 'bare' : 'subject'
+      done[second] = await run(second)
+      rmSync(file)
+      pairs.push({ subject: halfOf([done.subject.result]), bare: halfOf([done.bare.result]) })
+      rates.push({ subject: done.subject.eventsPerSecond, bare: done.bare.eventsPerSecond })
+    }
+  }
+  report(`${perSecond} lookups a second while events are ingested, ms:\n${histogramsOf(sidesOf(pairs))}`)
+  const p99 = medians(pairs, ({ histogram }) => msAt(histogram, 99))
+  return {
+    p99_while_ingesting_ms: p99.subject,
+    bare_p99_while_ingesting_ms: p99.bare,
+    p99_while_ingesting_ratio_to_bare: rounded(p99.ratio),
+    ingested_events_per_second: Math.round(median(rates.map(({ subject }) => subject))),
+    events_per_second_beside_bare: Math.round(median(rates.map(({ bare: rate }) => rate))),
+  }
+}
+
+/** One process that ingests what stands in its log and answers lookups, on threads of its own. */
+async function measureAll({ shop, size, generator, report }: Context) {
+  await using kindred = await startKindred(shop.dir)
+  await using _targets = await targets(generator, {
+    subject: { port: kindred.port, requests: shop.lookups },
+  })
+  await generator.run({ target: 'subject', seconds: size.warm })
+  const file = join(shop.dir, '..', 'events-all.ndjson')
+  shop.writeEvents(file, { mark: 'all', count: size.events })
+  const { result, eventsPerSecond } = await whileIngesting({ dir: shop.dir, file, by: 'log' }, () =>
+    generator.run({ target: 'subject', seconds: size.ingesting, perSecond }),
+  )
+  rmSync(file)
+  report(
+    `${perSecond} lookups a second of one process that ingests as well, ms:\n${histogramsOf({ 'one serve': [result.histogram] })}`,
+  )
+  return {
+    one_serve_p99_while_ingesting_ms: msAt(result.histogram, 99),
+    one_serve_ingested_events_per_second: Math.round(eventsPerSecond),
+  }
+}
+
+/** Runs both sides in turns: `seconds` of each in a pair, a slice at a time, and each first in every other slice. */
+async function pairsOf(
+  { pairs, slice }: Size,
+  seconds: number,
+  run: (target: string, seconds: number) => Promise<Measured>,
+): Promise<Pair[]> {
+  const all: Pair[] = []
+  while (all.length < pairs) {
+    const slices = { subject: [] as Measured[], bare: [] as Measured[] }
+    for (let n = 0; n * slice < seconds; n++)
+      for (const side of n % 2 === 0 ? (['subject', 'bare'] as const) : (['bare', 'subject'] as const))
+        slices[side].push(await run(side, slice))
+    all.push({ subject: halfOf(slices.subject), bare: halfOf(slices.bare) })
+  }
+  return all
+}
+
+function sidesOf(pairs: readonly Pair[]) {
+  return {
+    kindred: pairs.map(({ subject }) => subject.histogram),
+    'bare fastify': pairs.map(({ bare }) => bare.histogram),
+  }
+}
+
+/** Opens connections to servers; they are closed with what is returned. */
+async function targets(
+  generator: Generator,
+  all: Readonly<Record<string, { port: number; requests: readonly string[] }>>,
+): Promise<AsyncDisposable> {
+  for (const [name, target] of Object.entries(all)) await generator.open({ name, connections, ...target })
+  return {
+    async [Symbol.asyncDispose]() {
+      for (const name of Object.keys(all)) await generator.close(name)
+    },
+  }
+}
+
+/** The answers that the first users of the schedule get. */
+async function answersOf(port: number, { looked, token }: Shop): Promise<string[]> {
+  const answers: string[] = []
+  for (const id of looked.slice(0, answersHashed)) {
+    const url = `http://127.0.0.1:${port}/v1/users/${encodeURIComponent(id)}/personas`
+    const reply = await fetch(url, { headers: { authorization: `Bearer ${token}` } })
+    if (reply.status !== 200) throw new Error(`${url} answered ${reply.status}: ${await reply.text()}`)
+    answers.push(await reply.text())
+  }
+  return answers
+}

@@ -1,0 +1,55 @@
+// What the runs of the lookup benchmark come to: pairs of what Kindred and the bare route did at nearly the same time.
+import { build, type Histogram } from 'hdr-histogram-js'
+import { median } from '../shared.ts'
+import type { Measured } from './processes.ts'
+
+/** What one server did in the slices of one pair. */
+export type Half = { readonly perSecond: number; readonly histogram: Histogram }
+export type Pair = { readonly subject: Half; readonly bare: Half }
+
+export function halfOf(slices: readonly Measured[]): Half {
+  const sum = (of: (slice: Measured) => number) => slices.reduce((total, slice) => total + of(slice), 0)
+  return {
+    perSecond: sum(({ requests }) => requests) / sum(({ seconds }) => seconds),
+    histogram: merged(slices.map(({ histogram }) => histogram)),
+  }
+}
+
+export function merged(histograms: readonly Histogram[]): Histogram {
+  const all = build({ highestTrackableValue: 60_000_000, numberOfSignificantValueDigits: 3 })
+  for (const each of histograms) all.add(each)
+  return all
+}
+
+/** The latency below which this percentage of requests was answered, ms. */
+export function msAt(histogram: Histogram, percentage: number): number {
+  return histogram.getValueAtPercentile(percentage) / 1000
+}
+
+/** Medians over pairs: of each side, and of the ratio within a pair. */
+export function medians(pairs: readonly Pair[], of: (half: Half) => number) {
+  return {
+    subject: median(pairs.map(({ subject }) => of(subject))),
+    bare: median(pairs.map(({ bare }) => of(bare))),
+    ratio: median(pairs.map(({ subject, bare }) => of(subject) / of(bare))),
+  }
+}
+
+const percentages = [50, 75, 90, 95, 99, 99.5, 99.9, 100]
+
+/** Histograms side by side: latencies in ms by the percentage of requests that were answered within them. */
+export function histogramsOf(columns: Readonly<Record<string, readonly Histogram[]>>): string {
+  const all = Object.entries(columns).map(([name, histograms]) => ({ name, histogram: merged(histograms) }))
+  const cell = (value: string | number) => String(value).padStart(18)
+  return [
+    ['percent', ...all.map(({ name }) => name)],
+    ...percentages.map((at) => [at, ...all.map(({ histogram }) => msAt(histogram, at).toFixed(3))]),
+    ['requests', ...all.map(({ histogram }) => histogram.totalCount)],
+  ]
+    .map((row) => row.map(cell).join(''))
+    .join('\n')
+}
+
+export function rounded(value: number): number {
+  return Math.round(value * 1000) / 1000
+}

@@ -30,9 +30,14 @@ export type Sequence = {
 
 /** The year of Online Retail where it is at hand and asked for; else a synthetic shop of a fixed seed. */
 export function eventSequence({ tiny }: { tiny: boolean }): Sequence {
+  return (tiny ? undefined : realSequence()) ?? shopSequence(tiny ? tinyShoppers : shoppers)
+}
+
+/** The year of Online Retail; undefined where it is not at hand. */
+export function realSequence(): Sequence | undefined {
   const file = dataFile('online-retail.ndjson.gz')
   const labels = dataFile('online-retail-personas.ndjson.gz')
-  if (tiny || file === undefined || labels === undefined) return shopSequence(tiny ? tinyShoppers : shoppers)
+  if (file === undefined || labels === undefined) return undefined
   const text = gunzipSync(readFileSync(labels)).toString('utf8')
   return {
     name: 'online-retail',

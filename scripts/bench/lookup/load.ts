@@ -4,7 +4,7 @@
 import { build, encodeIntoCompressedBase64, type Histogram } from 'hdr-histogram-js'
 import { Connection } from './connection.ts'
 
-/** A server and what it is asked, kept open from run to run. */
+/** A server and what it is asked. */
 export type Target = {
   readonly name: string
   readonly port: number
@@ -45,30 +45,39 @@ const microsecondsMax = 60_000_000
 const lateMsMax = 10_000
 
 class Load {
+  readonly #target: Target
   readonly #requests: readonly Buffer[]
-  readonly #all: Connection[] = []
-  readonly #idle: Connection[] = []
+  #all: Connection[] = []
+  #idle: Connection[] = []
   readonly #clock = new Int32Array(new SharedArrayBuffer(4))
   #histogram = newHistogram()
   #next = 0
   #failure: Error | undefined
 
-  constructor(requests: readonly Buffer[]) {
-    this.#requests = requests
+  constructor(target: Target) {
+    this.#target = target
+    this.#requests = target.requests.map((text) => Buffer.from(text))
   }
 
-  async open({ port, connections }: Target): Promise<void> {
+  /** Connections are made for one run, and have had an answer each before it begins: a server closes those that are idle. */
+  async run(run: Run): Promise<LoadResult> {
     const answered = (connection: Connection, status: number) => this.#answered(connection, status)
     const failed = (error: Error) => this.#fail(error)
-    while (this.#all.length < connections) this.#all.push(await Connection.open(port, { answered, failed }))
-    this.#idle.push(...this.#all)
+    const { port, connections } = this.#target
+    this.#idle = []
+    this.#all = []
+    try {
+      while (this.#all.length < connections) this.#all.push(await Connection.open(port, { answered, failed }))
+      const now = performance.now()
+      for (const connection of this.#all) this.#send(connection, now)
+      while (this.#idle.length < this.#all.length) await this.#turn(now + lateMsMax)
+      return await this.#measure(run)
+    } finally {
+      for (const connection of this.#all) connection.close()
+    }
   }
 
-  close(): void {
-    for (const connection of this.#all) connection.close()
-  }
-
-  async run({ seconds, perSecond }: Run): Promise<LoadResult> {
+  async #measure({ seconds, perSecond }: Run): Promise<LoadResult> {
     this.#histogram = newHistogram()
     const cpu = process.cpuUsage()
     const began = performance.now()
@@ -137,14 +146,8 @@ const loads = new Map<string, Load>()
 
 async function work(job: LoadJob): Promise<LoadResult | undefined> {
   if (job.kind === 'run') return loads.get(job.run.target)!.run(job.run)
-  if (job.kind === 'close') {
-    loads.get(job.target)?.close()
-    loads.delete(job.target)
-    return undefined
-  }
-  const load = new Load(job.target.requests.map((text) => Buffer.from(text)))
-  loads.set(job.target.name, load)
-  await load.open(job.target)
+  if (job.kind === 'close') loads.delete(job.target)
+  else loads.set(job.target.name, new Load(job.target))
   return undefined
 }
 

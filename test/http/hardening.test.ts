@@ -115,7 +115,7 @@ describe('requests that may not', () => {
       assert.deepEqual(touched, [])
       // with the scope they do: the ports of this test would have told
       assert.equal(await status('GET', '/v1/users/:id/personas', tokens.get('lookup')), 500)
-      assert.deepEqual(touched, ['ports.lookUp'])
+      assert.deepEqual(touched, ['ports.lookUpJson'])
       await app.close()
     }))
 })

@@ -41,6 +41,8 @@ export class StatusReader {
   /** When it was begun to look: for how long there has been nothing, where there is nothing. */
   readonly #since: number
   #status: IngestStatus | undefined
+  #problem: string | undefined
+  #behindMs = 0
 
   /** `now`: ms since 1970. */
   constructor(dir: string, now: () => number) {
@@ -57,24 +59,34 @@ export class StatusReader {
     } catch {
       this.#status = undefined
     }
+    this.#problem = this.#problemNow()
+    this.#behindMs = this.#behindNow()
   }
 
   /** Why nothing is ingested; undefined when all is well. */
   problem(): string | undefined {
+    return this.#problem
+  }
+
+  /** How far answers are behind what was accepted as far as can be told, ms. */
+  behindMs(): number {
+    return this.#behindMs
+  }
+
+  get waiting(): number {
+    return this.#status?.waiting ?? 0
+  }
+
+  #problemNow(): string | undefined {
     if (this.#status === undefined) return 'no process ingests: start one with `--role ingest`'
     const silent = this.#now() - this.#status.at
     if (silent <= silenceMsMax) return this.#status.problem ?? undefined
     return `ingest (process ${this.#status.pid}) has not been heard of for ${Math.round(silent / 1000)} s`
   }
 
-  /** How far answers are behind what was accepted as far as can be told, ms. */
-  behindMs(): number {
+  #behindNow(): number {
     if (this.#status === undefined) return this.#now() - this.#since
     const { at, behind_ms } = this.#status
-    return this.problem() === undefined ? behind_ms : behind_ms + Math.max(0, this.#now() - at)
-  }
-
-  get waiting(): number {
-    return this.#status?.waiting ?? 0
+    return this.#problem === undefined ? behind_ms : behind_ms + Math.max(0, this.#now() - at)
   }
 }

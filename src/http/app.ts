@@ -8,6 +8,7 @@ import { Metrics } from '../metrics/registry.ts'
 import type { Appended } from '../source/log-appender.ts'
 import type { BlockInput } from '../source/log-block.ts'
 import type { QuarantinedRecord } from '../store/port.ts'
+import { tracer } from '../tracing/tracing.ts'
 import { audienceRoutes } from './audiences.ts'
 import type { StreamLimits } from './change-stream.ts'
 import { changeRoutes } from './changes.ts'
@@ -108,7 +109,7 @@ export function createApp(options: AppOptions): FastifyInstance {
       })
     },
   })
-  observeRequests(app, observed.http)
+  observeRequests(app, observed.http, { traced: tracer !== undefined })
   traceRequests(app)
   harden(app, server)
   if (security !== undefined) secure(app, security)

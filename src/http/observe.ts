@@ -2,13 +2,21 @@
 // its client's or one of ours, which its answer names.
 import { randomUUID } from 'node:crypto'
 import type { IncomingMessage } from 'node:http'
-import type { FastifyInstance, FastifyReply } from 'fastify'
+import type { FastifyContextConfig, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { clientGone, type HttpMeter, type RouteTimes } from '../metrics/http-meter.ts'
 
 declare module 'fastify' {
   interface FastifyContextConfig {
     /** Where requests of the route are counted. */
     times?: RouteTimes
+    /** Nearly all its answers are sent by `sendLean`; where each request is logged or traced, none. */
+    lean?: boolean
+  }
+  interface FastifyRequest {
+    /** The configuration of its route, read once: Fastify makes an object each time it is asked. */
+    routed: FastifyContextConfig
+    /** When its headers were read, ms. */
+    began: number
   }
 }
 
@@ -28,29 +36,49 @@ export function requestIds(): (request: Pick<IncomingMessage, 'headers'>) => str
 
 /** Streams are not counted by how long they last: when they begin they are answered. */
 const streams = new WeakSet<FastifyReply['raw']>()
+const unrouted: FastifyContextConfig = {} as FastifyContextConfig
 
-/** Counts requests of all routes that are registered from now on; each is logged at level debug, by its route alone. */
-export function observeRequests(app: FastifyInstance, meter: HttpMeter): void {
-  app.addHook('onRoute', (route) => {
-    const { method, url } = route
-    const times = meter.route(Array.isArray(method) ? method.join('|') : method, url)
-    route.config = { ...route.config, times }
-  })
+/**
+ * Counts requests of all routes that are registered from now on; each is logged at level debug, by its route alone.
+ * `traced`: each has a span, which needs to know when it ends.
+ */
+export function observeRequests(
+  app: FastifyInstance,
+  meter: HttpMeter,
+  { traced }: { traced: boolean },
+): void {
   const logging = app.log.level === 'debug' || app.log.level === 'trace'
-  app.addHook('onRequest', (request, reply, done) => {
-    const began = performance.now()
+  const watch = (request: FastifyRequest, reply: FastifyReply) => {
     const { raw } = reply
     meter.inFlight++
     raw.on('close', () => {
       if (streams.has(raw)) return
       meter.inFlight--
-      const times = request.routeOptions.config?.times ?? meter.unmatched
+      const times = request.routed.times ?? meter.unmatched
       const status = raw.writableEnded ? raw.statusCode : clientGone
-      const ms = performance.now() - began
+      const ms = performance.now() - request.began
       times.observe(status, ms)
       if (logging) request.log.debug({ method: request.method, route: times.route, status, ms }, 'answered')
     })
     reply.header(requestIdHeader, request.id)
+  }
+  app.addHook('onRoute', (route) => {
+    const { method, url } = route
+    const times = meter.route(Array.isArray(method) ? method.join('|') : method, url)
+    const lean = route.config?.lean === true && !logging && !traced
+    route.config = { ...route.config, times, lean }
+    if (!lean) return
+    route.onSend = (request, reply, _payload, done) => {
+      watch(request, reply) // it is none of those that are sent lean
+      done()
+    }
+  })
+  app.decorateRequest('routed', null as never) // set by the hook below, the first of all
+  app.decorateRequest('began', 0)
+  app.addHook('onRequest', (request, reply, done) => {
+    request.began = performance.now()
+    request.routed = request.routeOptions.config ?? unrouted
+    if (request.routed.lean !== true) watch(request, reply)
     done()
   })
 }
@@ -61,5 +89,5 @@ export function observeStream(reply: FastifyReply, meter: HttpMeter): void {
   if (raw.closed) return
   streams.add(raw)
   meter.inFlight--
-  request.routeOptions.config?.times?.observe(200, reply.elapsedTime)
+  request.routed.times?.observe(200, reply.elapsedTime)
 }

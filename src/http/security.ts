@@ -29,18 +29,10 @@ export function scopeOf(method: string, url: string): Scope | undefined {
   return reads || lookupPosts.has(`${method} ${url}`) ? 'lookup' : 'admin'
 }
 
-/** What `scopeOf` says, asked once a route: routes are few, requests are not. */
-class Scopes {
-  readonly #known = new Map<string, Map<string, Scope | undefined>>()
-
-  of(method: string, url: string): Scope | undefined {
-    let byUrl = this.#known.get(method)
-    if (byUrl === undefined) {
-      byUrl = new Map()
-      this.#known.set(method, byUrl)
-    }
-    if (!byUrl.has(url)) byUrl.set(url, scopeOf(method, url))
-    return byUrl.get(url)
+declare module 'fastify' {
+  interface FastifyContextConfig {
+    /** What `scopeOf` says of the route, asked once. */
+    scope?: Scope | undefined
   }
 }
 
@@ -50,19 +42,18 @@ export function secure(
   { required, find, requestsPerSecond, now }: SecurityOptions,
 ): void {
   const rates = new Rates(requestsPerSecond, now)
-  const scopes = new Scopes()
+  app.addHook('onRoute', (route) => {
+    const { method, url } = route
+    route.config = { ...route.config, scope: scopeOf(String(method), url) }
+  })
   app.addHook('onRequest', (request, reply, done) => {
-    const { url } = request.routeOptions
-    const scope = url === undefined ? 'admin' : scopes.of(request.method, url)
+    const { routed } = request
+    const known = 'scope' in routed
+    const scope = known ? routed.scope : 'admin'
     if (scope === undefined) return done()
     const token = tokenOf(request, find)
     if (token === undefined && required()) return void refuse(reply)
-    if (
-      token !== undefined &&
-      url !== undefined &&
-      !token.scopes.includes(scope) &&
-      !token.scopes.includes('admin')
-    )
+    if (token !== undefined && known && !token.scopes.includes(scope) && !token.scopes.includes('admin'))
       return void forbid(reply, { token, scope })
     const waitMs = rates.take(token?.id ?? '')
     if (waitMs > 0) return void slow(reply, waitMs)

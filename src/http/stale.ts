@@ -5,10 +5,18 @@ import type { StatusPorts } from './app.ts'
 /** Answers that are further behind than this say so, ms. */
 export const staleMs = 2_000
 
-export function markStale(reply: FastifyReply, ports: Pick<StatusPorts, 'behindMs' | 'ingestProblem'>): void {
+type Ports = Pick<StatusPorts, 'behindMs' | 'ingestProblem'>
+const none: readonly string[] = []
+
+/** Names and values of the headers that say so, in turn; none where all is well. */
+export function staleHeaders(ports: Ports): readonly string[] {
   const behind = ports.behindMs()
   const down = ports.ingestProblem() !== undefined
-  if (!down && behind < staleMs) return
-  reply.header('age', String(Math.round(behind / 1000)))
-  reply.header('x-kindred-stale', down ? 'down' : 'behind')
+  if (!down && behind < staleMs) return none
+  return ['age', String(Math.round(behind / 1000)), 'x-kindred-stale', down ? 'down' : 'behind']
+}
+
+export function markStale(reply: FastifyReply, ports: Ports): void {
+  const headers = staleHeaders(ports)
+  for (let i = 0; i < headers.length; i += 2) reply.header(headers[i]!, headers[i + 1])
 }

@@ -4,10 +4,12 @@ import { readFileSync, statSync, writeFileSync } from 'node:fs'
 import { describe, it } from 'node:test'
 import { fastify } from 'fastify'
 import { FatalError } from '../../src/errors.ts'
+import { observeRequests } from '../../src/http/observe.ts'
 import { openApiDocument } from '../../src/http/openapi.ts'
 import { allOperations } from '../../src/http/operations.ts'
 import { scopeOf, secure } from '../../src/http/security.ts'
 import { addToken, readTokens, revokeToken, type Scope, TokenSet, tokensPath } from '../../src/http/tokens.ts'
+import { HttpMeter } from '../../src/metrics/http-meter.ts'
 import { withDirectory } from '../support/command.ts'
 
 const now = new Date(0)
@@ -86,6 +88,7 @@ describe('requests', () => {
       ['all', { id: '2', scopes: ['admin'] }],
     ])
     const app = fastify()
+    observeRequests(app, new HttpMeter(), { traced: false })
     secure(app, {
       required: () => true,
       find: (token) => {

@@ -1,7 +1,8 @@
 // Every request is counted: by route and status, with the time from its headers to the end of its answer. And it has an id,
 // its client's or one of ours, which its answer names.
 import { randomUUID } from 'node:crypto'
-import type { IncomingMessage } from 'node:http'
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Socket } from 'node:net'
 import type { FastifyInstance, FastifyReply } from 'fastify'
 import { clientGone, type HttpMeter, type RouteTimes } from '../metrics/http-meter.ts'
 
@@ -29,6 +30,28 @@ export function requestIds(): (request: Pick<IncomingMessage, 'headers'>) => str
 /** Streams are not counted by how long they last: when they begin they are answered. */
 const streams = new WeakSet<FastifyReply['raw']>()
 
+/** A connection, with its answers that are not written. */
+type Connection = { readonly answers: Set<ServerResponse>; gone: boolean }
+const connections = new WeakMap<Socket, Connection>()
+
+/**
+ * Closes all answers of a connection with it. Node forgets those to pipelined requests that wait behind another: what they
+ * hold until they are closed would stay held.
+ */
+function closeWithConnection(socket: Socket): void {
+  const connection: Connection = { answers: new Set(), gone: false }
+  connections.set(socket, connection)
+  socket.once('close', () =>
+    setImmediate(() => {
+      connection.gone = true
+      for (const answer of connection.answers) {
+        answer.destroyed = true
+        answer.emit('close')
+      }
+    }),
+  )
+}
+
 /** Counts requests of all routes that are registered from now on; each is logged at level debug, by its route alone. */
 export function observeRequests(app: FastifyInstance, meter: HttpMeter): void {
   app.addHook('onRoute', (route) => {
@@ -36,16 +59,20 @@ export function observeRequests(app: FastifyInstance, meter: HttpMeter): void {
     const times = meter.route(Array.isArray(method) ? method.join('|') : method, url)
     route.config = { ...route.config, times }
   })
+  app.server.on('connection', closeWithConnection)
   const logging = app.log.level === 'debug' || app.log.level === 'trace'
   app.addHook('onRequest', (request, reply, done) => {
     const began = performance.now()
     const { raw } = reply
+    const connection = connections.get(request.raw.socket)
+    connection?.answers.add(raw)
     meter.inFlight++
     raw.on('close', () => {
+      connection?.answers.delete(raw)
       if (streams.has(raw)) return
       meter.inFlight--
       const times = request.routeOptions.config?.times ?? meter.unmatched
-      const status = raw.writableEnded ? raw.statusCode : clientGone
+      const status = raw.writableEnded && connection?.gone !== true ? raw.statusCode : clientGone
       const ms = performance.now() - began
       times.observe(status, ms)
       if (logging) request.log.debug({ method: request.method, route: times.route, status, ms }, 'answered')
@@ -58,7 +85,7 @@ export function observeRequests(app: FastifyInstance, meter: HttpMeter): void {
 /** A reply becomes a stream: it counts as answered now. */
 export function observeStream(reply: FastifyReply, meter: HttpMeter): void {
   const { raw, request } = reply
-  if (raw.closed) return
+  if (raw.destroyed) return
   streams.add(raw)
   meter.inFlight--
   request.routeOptions.config?.times?.observe(200, reply.elapsedTime)

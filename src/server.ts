@@ -255,8 +255,9 @@ function tellOthers(
 ): void {
   const { dir, logger } = options
   let failing = false
+  let over = false
   const write = (problem: string | undefined) => {
-    if (ingest.onStandby()) return
+    if (over || ingest.onStandby()) return
     try {
       writeStatus(dir, { pid: process.pid, at: Date.now(), ...how(), problem: problem ?? null })
       failing = false
@@ -265,6 +266,10 @@ function tellOthers(
       failing = true
     }
   }
+  void ingest.failed.then(() => {
+    write(ingest.problem())
+    over = true // another may ingest while this process is still ending
+  })
   closing.push(() => write('ingest was ended'))
   write(ingest.problem())
   every(statusWriteMs, closing, () => write(ingest.problem()))

@@ -34,33 +34,51 @@ export function writeStatus(dir: string, status: IngestStatus): void {
   renameSync(`${path}.next`, path)
 }
 
+type Clocks = {
+  /** ms since 1970, of the clock that all processes of a machine share; it may be set. */
+  now(): number
+  /** ms of a clock that is never set. */
+  steady(): number
+}
+
 /** What a process that only looks up knows of ingest: as of the last `look`. */
 export class StatusReader {
   readonly #dir: string
-  readonly #now: () => number
-  /** When it was begun to look: for how long there has been nothing, where there is nothing. */
-  readonly #since: number
+  readonly #clocks: Clocks
+  /** When it was heard of ingest last, or begun to look, by the steady clock. */
+  #heardAt: number
   #status: IngestStatus | undefined
   #problem: string | undefined
   #behindMs = 0
 
-  /** `now`: ms since 1970. */
-  constructor(dir: string, now: () => number) {
+  constructor(dir: string, clocks: Clocks) {
     this.#dir = dir
-    this.#now = now
-    this.#since = now()
+    this.#clocks = clocks
+    this.#heardAt = clocks.steady()
     this.look()
   }
 
   /** Reads the file; what cannot be read is as good as none. */
   look(): void {
+    const before = this.#status
     try {
       this.#status = schema.parse(JSON.parse(readFileSync(statusPath(this.#dir), 'utf8')))
     } catch {
       this.#status = undefined
     }
+    if (this.#status !== undefined && this.#status.at !== before?.at)
+      this.#heardAt = this.#clocks.steady() - (before === undefined ? this.#ageOf(this.#status) : 0)
     this.#problem = this.#problemNow()
     this.#behindMs = this.#behindNow()
+  }
+
+  /** How old a first status is says the clock alone; from then on what counts is that there is a new one. */
+  #ageOf({ at }: IngestStatus): number {
+    return Math.max(0, this.#clocks.now() - at)
+  }
+
+  get #silentMs(): number {
+    return this.#clocks.steady() - this.#heardAt
   }
 
   /** Why nothing is ingested; undefined when all is well. */
@@ -79,14 +97,14 @@ export class StatusReader {
 
   #problemNow(): string | undefined {
     if (this.#status === undefined) return 'no process ingests: start one with `--role ingest`'
-    const silent = this.#now() - this.#status.at
+    const silent = this.#silentMs
     if (silent <= silenceMsMax) return this.#status.problem ?? undefined
     return `ingest (process ${this.#status.pid}) has not been heard of for ${Math.round(silent / 1000)} s`
   }
 
   #behindNow(): number {
-    if (this.#status === undefined) return this.#now() - this.#since
-    const { at, behind_ms } = this.#status
-    return this.#problem === undefined ? behind_ms : behind_ms + Math.max(0, this.#now() - at)
+    if (this.#status === undefined) return this.#silentMs
+    const { behind_ms } = this.#status
+    return this.#problem === undefined ? behind_ms : behind_ms + this.#silentMs
   }
 }

@@ -39,7 +39,8 @@ export function createReads(store: StoreReader, { config, hidden, now }: ReadsOp
     async explain(userId) {
       if (hidden(userId)) return undefined
       const found = await slices.run(explaining(snapshotOf(store, config), { userId, labels }))
-      return hidden(userId) ? undefined : found
+      if (found === undefined || hidden(userId)) return undefined
+      return { ...found, prototypes: found.prototypes.filter(({ user_id }) => !hidden(user_id)) }
     },
     explanationGraph: (explanation) => explanationGraph(store, explanation),
     product: (productId) => lookUpProduct({ store, kappa: config.kappa }, productId),
@@ -51,7 +52,8 @@ export function createReads(store: StoreReader, { config, hidden, now }: ReadsOp
     },
     async userChanges(userId, page) {
       const user = hidden(userId) ? undefined : store.userIndexOf(userId)
-      return user === undefined ? undefined : changes.of(user, page)
+      const found = user === undefined ? undefined : await changes.of(user, page)
+      return hidden(userId) ? undefined : found
     },
     feed: (page) => readFeed(store, page),
     close: async () => slices.close(),

@@ -69,7 +69,10 @@ export async function startServer(options: ServerOptions): Promise<Server> {
       failed,
       async drain() {
         leaving = 'it was told to end'
-        await Promise.race([sleep(config.drainSeconds * 1000), failed])
+        const over = new AbortController()
+        const wait = sleep(config.drainSeconds * 1000, undefined, { signal: over.signal })
+        await Promise.race([wait.catch(() => undefined), failed])
+        over.abort() // a timer would keep the process
       },
       [Symbol.asyncDispose]: close,
     }
@@ -86,7 +89,7 @@ async function lookupSide({ options, shared, closing, leaving }: Context): Promi
   closing.push(() => store.close())
   const reads = createReads(store, { config, hidden: () => false, now: Date.now })
   closing.push(() => reads.close())
-  const ingest = new StatusReader(dir, Date.now)
+  const ingest = new StatusReader(dir, { now: Date.now, steady: () => performance.now() })
   every(statusReadMs, closing, () => ingest.look())
   const ports: LookupPorts & StatusPorts = {
     ...reads,
@@ -98,7 +101,20 @@ async function lookupSide({ options, shared, closing, leaving }: Context): Promi
   const problem = ingest.problem()
   if (problem !== undefined) logger?.warn(problem)
   const observed = serveMetrics({ dir, config, role: 'lookup', store, ...ports })
-  return { app: createApp({ ...shared, role: 'lookup', ports, observed }), failed: new Promise(() => {}) }
+  return {
+    app: createApp({ ...shared, role: 'lookup', ports, observed }),
+    failed: whenReplaced(store, closing),
+  }
+}
+
+/** Resolves when what is read is not what lies in the directory any more: it would be answered from for good. */
+function whenReplaced(store: LmdbStore, closing: Closing[]): Promise<Error> {
+  return new Promise((resolve) => {
+    every(statusReadMs, closing, () => {
+      const why = store.replaced()
+      if (why !== undefined) resolve(new FatalError(why))
+    })
+  })
 }
 
 /** The process that ingests, or waits to; it looks up as well unless its role is ingest alone. */
@@ -239,8 +255,9 @@ function tellOthers(
 ): void {
   const { dir, logger } = options
   let failing = false
+  let over = false
   const write = (problem: string | undefined) => {
-    if (ingest.onStandby()) return
+    if (over || ingest.onStandby()) return
     try {
       writeStatus(dir, { pid: process.pid, at: Date.now(), ...how(), problem: problem ?? null })
       failing = false
@@ -249,6 +266,10 @@ function tellOthers(
       failing = true
     }
   }
+  void ingest.failed.then(() => {
+    write(ingest.problem())
+    over = true // another may ingest while this process is still ending
+  })
   closing.push(() => write('ingest was ended'))
   write(ingest.problem())
   every(statusWriteMs, closing, () => write(ingest.problem()))

@@ -61,9 +61,10 @@ export async function soak({ seconds, killEverySeconds, report }: SoakOptions): 
     const began = performance.now()
     const loads = [writer.run(), readers.run()]
     let kills = 0
-    while (performance.now() - began < seconds * 1000) {
-      await sleep(Math.min(killEverySeconds * 1000, began + seconds * 1000 - performance.now()))
-      if (performance.now() - began >= seconds * 1000) break
+    for (;;) {
+      const left = began + seconds * 1000 - performance.now()
+      await sleep(Math.min(killEverySeconds * 1000, left))
+      if (left <= killEverySeconds * 1000) break // not by the clock: a timer may go off a fraction of a millisecond early
       await ingest.kill()
       kills++
       await ingest.start()

@@ -68,8 +68,10 @@ export function addServe(program: Command): void {
       }
       logger.info({ address: server.address, role: options.role, data: options.data }, 'serving')
       const failure = await Promise.race([stopped, server.failed])
-      if (failure instanceof Error) logger.fatal(failure.message)
-      else {
+      if (failure instanceof Error) {
+        logger.fatal(failure.message)
+        process.exitCode = 1
+      } else {
         logger.info({ signal: failure }, 'draining')
         await server.drain()
       }

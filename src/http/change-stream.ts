@@ -1,6 +1,7 @@
 // Server-sent events: change events to many clients, each at its own place in the feed. A client is written to only as
 // fast as it reads; one that does not is cut, and comes back with the cursor of what it got last.
 import type { ServerResponse } from 'node:http'
+import type { Socket } from 'node:net'
 import type { FastifyReply } from 'fastify'
 import type { ChangeEvent } from '../codec/change-event.ts'
 import type { FeedGone, FeedPage } from '../lookup/change-feed.ts'
@@ -28,6 +29,8 @@ export const streamLimits: StreamLimits = {
 
 type Client = {
   readonly response: ServerResponse
+  /** Of the request: the response has none while it waits behind others of its connection. */
+  readonly socket: Socket
   readonly personas: ReadonlySet<string> | undefined
   cursor: number
   /** Cursor that the client knows. */
@@ -70,8 +73,18 @@ export class ChangeStream {
     { cursor, personas }: { cursor: number; personas: ReadonlySet<string> | undefined },
   ): void {
     const response = reply.raw
+    if (response.destroyed) return // its client has gone
     const now = this.#limits.now()
-    const client: Client = { response, personas, cursor, told: cursor, wroteAt: now, stalledAt: undefined }
+    const { socket } = reply.request.raw
+    const client: Client = {
+      response,
+      socket,
+      personas,
+      cursor,
+      told: cursor,
+      wroteAt: now,
+      stalledAt: undefined,
+    }
     response.writeHead(200, {
       ...(reply.getHeaders() as Record<string, string>),
       'content-type': 'text/event-stream; charset=utf-8',
@@ -122,7 +135,7 @@ export class ChangeStream {
       const { stalledAt } = client
       if (!this.#clients.has(client)) continue // it left meanwhile
       if (stalledAt === undefined) round.more = this.#advance(client, round.pages) || round.more
-      else if (now() - stalledAt > stallMsMax) client.response.destroy()
+      else if (now() - stalledAt > stallMsMax) client.socket.destroy()
       if (round.left.length > 0 && now() > end) return this.#schedule(1)
     }
     this.#round = undefined

@@ -1,7 +1,8 @@
 // Every request is counted: by route and status, with the time from its headers to the end of its answer. And it has an id,
 // its client's or one of ours, which its answer names.
 import { randomUUID } from 'node:crypto'
-import type { IncomingMessage } from 'node:http'
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Socket } from 'node:net'
 import type { FastifyContextConfig, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { clientGone, type HttpMeter, type RouteTimes } from '../metrics/http-meter.ts'
 
@@ -38,6 +39,28 @@ export function requestIds(): (request: Pick<IncomingMessage, 'headers'>) => str
 const streams = new WeakSet<FastifyReply['raw']>()
 const unrouted: FastifyContextConfig = {} as FastifyContextConfig
 
+/** A connection, with its answers that are not written. */
+type Connection = { readonly answers: Set<ServerResponse>; gone: boolean }
+const connections = new WeakMap<Socket, Connection>()
+
+/**
+ * Closes all answers of a connection with it. Node forgets those to pipelined requests that wait behind another: what they
+ * hold until they are closed would stay held.
+ */
+function closeWithConnection(socket: Socket): void {
+  const connection: Connection = { answers: new Set(), gone: false }
+  connections.set(socket, connection)
+  socket.once('close', () =>
+    setImmediate(() => {
+      connection.gone = true
+      for (const answer of connection.answers) {
+        answer.destroyed = true
+        answer.emit('close')
+      }
+    }),
+  )
+}
+
 /**
  * Counts requests of all routes that are registered from now on; each is logged at level debug, by its route alone.
  * `traced`: each has a span, which needs to know when it ends.
@@ -47,15 +70,19 @@ export function observeRequests(
   meter: HttpMeter,
   { traced }: { traced: boolean },
 ): void {
+  app.server.on('connection', closeWithConnection)
   const logging = app.log.level === 'debug' || app.log.level === 'trace'
   const watch = (request: FastifyRequest, reply: FastifyReply) => {
     const { raw } = reply
+    const connection = connections.get(request.raw.socket)
+    connection?.answers.add(raw)
     meter.inFlight++
     raw.on('close', () => {
+      connection?.answers.delete(raw)
       if (streams.has(raw)) return
       meter.inFlight--
       const times = request.routed.times ?? meter.unmatched
-      const status = raw.writableEnded ? raw.statusCode : clientGone
+      const status = raw.writableEnded && connection?.gone !== true ? raw.statusCode : clientGone
       const ms = performance.now() - request.began
       times.observe(status, ms)
       if (logging) request.log.debug({ method: request.method, route: times.route, status, ms }, 'answered')
@@ -86,7 +113,7 @@ export function observeRequests(
 /** A reply becomes a stream: it counts as answered now. */
 export function observeStream(reply: FastifyReply, meter: HttpMeter): void {
   const { raw, request } = reply
-  if (raw.closed) return
+  if (raw.destroyed) return
   streams.add(raw)
   meter.inFlight--
   request.routed.times?.observe(200, reply.elapsedTime)

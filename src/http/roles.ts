@@ -1,6 +1,6 @@
 // Which process answers for what: what needs the scope to look up is a lookup, what needs another is ingest's, and the rest
 // is answered by every process. A process of one role refuses what belongs to the other, saying which one to ask.
-import type { FastifyInstance } from 'fastify'
+import type { FastifyInstance, FastifyReply } from 'fastify'
 import { allOperations, type Operation } from './operations.ts'
 import { sendProblem } from './problem.ts'
 import { scopeOf } from './security.ts'
@@ -17,16 +17,19 @@ export function refuseOthers(app: FastifyInstance, role: 'all' | 'ingest' | 'loo
   for (const operation of allOperations()) {
     const by = servedBy(operation)
     if (role === 'all' || by === 'all' || by === role) continue
+    const refuse = (reply: FastifyReply) =>
+      sendProblem(reply, {
+        status: 421,
+        title: 'not served here',
+        detail: `this process was started with \`--role ${role}\`: ask the one with \`--role ${by}\` on the same data directory`,
+      })
     app.route({
       method: operation.method,
       url: operation.path,
       exposeHeadRoute: false,
-      handler: (_request, reply) =>
-        sendProblem(reply, {
-          status: 421,
-          title: 'not served here',
-          detail: `this process was started with \`--role ${role}\`: ask the one with \`--role ${by}\` on the same data directory`,
-        }),
+      // before the body, which may be of a type or a size that only the other role takes
+      onRequest: (_request, reply, _done) => void refuse(reply),
+      handler: (_request, reply) => refuse(reply),
     })
   }
 }

@@ -7,7 +7,7 @@ import { TransientError } from '../errors.ts'
 import type { StoreReader } from '../store/port.ts'
 import { answerOf } from './answer.ts'
 import type { PersonaNames } from './names.ts'
-import { type Sliced, type Slices, sorted } from './slices.ts'
+import { moved, type Sliced, type Slices, sorted, unlessMoved } from './slices.ts'
 import { activeVersionOf } from './snapshot.ts'
 
 /** A count stands for so long, and at least this many times what it took. */
@@ -20,6 +20,9 @@ export const listedMax = 10_000
 /** How long a request waits for the first count, and for one that replaces another. */
 const firstMsMax = 10_000
 const nextMsMax = 500
+
+/** Switches of versions, one after another, that a count is begun anew for. */
+const beginningsMax = 4
 
 type Holder = { readonly user: UserIndex; readonly probability: number }
 type Group = { users: number; listed: Holder[] }
@@ -71,7 +74,17 @@ export class CensusTaker {
     return census
   }
 
+  /** Counts anew when meanwhile another version is switched to: what was counted speaks of other personas. */
   *#count(): Sliced<Census> {
+    for (let n = 0; n < beginningsMax; n++) {
+      const { version } = this.#store.counters()
+      const taken = yield* unlessMoved(this.#countOnce(), () => this.#store.counters().version === version)
+      if (taken !== moved) return taken
+    }
+    throw new TransientError('prototype-set versions follow one another faster than users are counted')
+  }
+
+  *#countOnce(): Sliced<Census> {
     const began = performance.now()
     const at = this.#now()
     const { version: active, epoch, userIndices } = this.#store.counters()

@@ -7,11 +7,12 @@ import { publishedOne, shareOne } from '../core/limits.ts'
 import type { ShareList } from '../core/prototype.ts'
 import { rhoOf } from '../core/vector.ts'
 import { addScaled } from '../core/walk.ts'
+import { TransientError } from '../errors.ts'
 import { newNeighbours, type StoreReader, type UserRow } from '../store/port.ts'
 import { answerOf, type PersonasAnswer } from './answer.ts'
 import { Decider, type Evidence, type Parts } from './decider.ts'
 import { PersonaNames } from './names.ts'
-import { finish, type Sliced, sorted } from './slices.ts'
+import { finish, moved, type Sliced, sorted, unlessMoved } from './slices.ts'
 import { activeVersionOf, Labels, type Snapshot } from './snapshot.ts'
 import { Walker } from './walk-anew.ts'
 
@@ -24,6 +25,8 @@ const edgesTried = 20_000
 /** Products, and buyers of one, that are read between pauses. */
 const stepRows = 32
 const buyersPerStep = 2048
+/** Switches of versions, one after another, that an explanation is begun anew for. */
+const beginningsMax = 4
 
 export type Explanation = PersonasAnswer & {
   /** Products by the share of the answer that they carry. */
@@ -68,14 +71,31 @@ export function explain(snapshot: Snapshot, { userId }: { userId: string }): Exp
   return finish(explaining(snapshot, { userId, labels: new Labels(snapshot.store) }))
 }
 
-/** The same with pauses: a user may have bought a hundred thousand products, each of them bought by as many. */
-export function* explaining(
+type Asked = { readonly userId: string; readonly labels: Labels }
+
+/**
+ * The same with pauses: a user may have bought a hundred thousand products, each of them bought by as many. It is begun anew
+ * when meanwhile another prototype-set version is switched to, whose labels and vectors speak of other personas.
+ */
+export function* explaining(snapshot: Snapshot, asked: Asked): Sliced<Explanation | undefined> {
+  const { store } = snapshot
+  for (let n = 0; n < beginningsMax; n++) {
+    const { version } = store.counters()
+    const user = store.userIndexOf(asked.userId)
+    if (user === undefined) return undefined
+    const same = () => store.counters().version === version && store.userIndexOf(asked.userId) === user
+    const found = yield* unlessMoved(explainingOnce(snapshot, { ...asked, user }), same)
+    if (found !== moved) return found
+  }
+  throw new TransientError('prototype-set versions follow one another faster than an answer is explained')
+}
+
+function* explainingOnce(
   { store, kappa, decision }: Snapshot,
-  { userId, labels }: { userId: string; labels: Labels },
+  { user, labels }: Asked & { readonly user: UserIndex },
 ): Sliced<Explanation | undefined> {
-  const user = store.userIndexOf(userId)
-  const row = user === undefined ? undefined : store.user(user)
-  if (user === undefined || row === undefined) return undefined
+  const row = store.user(user)
+  if (row === undefined) return undefined
   const names = new PersonaNames(store)
   const answer = answerOf(row, names)
   const nothing = { products: [], prototypes: [], prior_share: 0, counterfactual: null, parts: null }
@@ -90,6 +110,7 @@ export function* explaining(
   const version = activeVersionOf(store)
   const walker = new Walker(store, version)
   const decider = new Decider(store, { version, decision })
+  decider.epoch(row.epoch) // read now: a fit behind the next pause may drop it
   const context = { walker, decider, kappa, row, labels }
   const { carried, ...evidence } = yield* evidenceOf(user, context)
   if (row.method === 'sampled')
@@ -100,7 +121,6 @@ export function* explaining(
       note: `by sampled longer walks (± ${row.halfWidth.toFixed(3)}): labelled users buy hardly any of this user's products, but buyers of them do`,
     }
   const explained = { ...answer, ...(yield* explainExact({ ...evidence, carried }, context)) }
-  if (store.userIndexOf(userId) !== user) return undefined // erased meanwhile
   if (row.method !== 'content') return explained
   return { ...explained, note: 'by the words of the products: labelled users buy hardly any of them' }
 }

@@ -9,6 +9,18 @@ export type Sliced<T> = Generator<void, T>
 const sliceMs = 1
 export const longReadsMax = 64
 
+export const moved = Symbol('moved')
+
+/** What `work` gives; or `moved`, when behind a pause the state is not the `same`: the rest would not fit what was read. */
+export function* unlessMoved<T>(work: Sliced<T>, same: () => boolean): Sliced<T | typeof moved> {
+  for (;;) {
+    const { done, value } = work.next()
+    if (done === true) return value
+    yield
+    if (!same()) return moved
+  }
+}
+
 /** Runs it to the end. */
 export function finish<T>(work: Sliced<T>): T {
   for (;;) {

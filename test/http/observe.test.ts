@@ -1,5 +1,6 @@
 // Requests are counted by route and status whatever becomes of them, have an id, and are logged by their route alone.
 import assert from 'node:assert/strict'
+import { connect } from 'node:net'
 import { describe, it } from 'node:test'
 import { openLogger } from '../../src/cli/logger.ts'
 import { httpFamilies } from '../../src/metrics/http-families.ts'
@@ -83,6 +84,27 @@ describe('requests', () => {
       await until('the stream is over', () => http.streams() === 0)
       assert.equal(counts()['GET /v1/changes/stream 200'], 1)
       assert.equal(http.inFlight, 0)
+    })
+  })
+
+  it('that wait behind another when their connection goes are over, and streams among them too', async () => {
+    const { http, counts, app: options } = observed()
+    await withApi({ app: options }, async ({ app, ports }) => {
+      ports.personaSet = () => new Promise(() => undefined)
+      const url = new URL(await app.listen({ host: '127.0.0.1', port: 0 }))
+      const ask = (path: string) => `GET ${path} HTTP/1.1\r\nHost: x\r\n\r\n`
+      const socket = connect(Number(url.port), url.hostname)
+      const asked = ['/v1/personas', '/v1/users/nobody/personas', '/v1/changes/stream', '/v1/changes/stream']
+      socket.write(asked.map(ask).join(''))
+      await until('all have come', () => http.streams() === 2)
+      assert.equal(http.inFlight, 2)
+      socket.destroy()
+      await until('they are over', () => http.streams() === 0 && http.inFlight === 0)
+      assert.deepEqual(counts(), {
+        'GET /v1/personas 499': 1,
+        [`${series} 499`]: 1,
+        'GET /v1/changes/stream 200': 2,
+      })
     })
   })
 

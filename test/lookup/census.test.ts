@@ -91,6 +91,27 @@ describe('census', () => {
     )
   })
 
+  it('is of one version: begun anew when another is switched to meanwhile', async () => {
+    const store = crowd()
+    let reads = 0
+    const switching: StoreReader = {
+      ...store,
+      user(index) {
+        if (++reads === people / 2)
+          store.transact((tx) => {
+            const personas = [{ name: 'B' }, { name: 'C' }]
+            tx.putVersion({ version: 2, hash: 'i', personas, shareSums: [2 ** 18, 2 ** 18], prototypes: 1 })
+            tx.count.version = 2
+          })
+        return store.user(index)
+      },
+    }
+    const names = new PersonaNames(switching)
+    const taker = new CensusTaker(switching, { names, slices: new Slices(), now: () => 0 })
+    const { version, statuses, groups } = await taker.take()
+    assert.deepEqual([version, statuses.inferred, [...groups.keys()]], [2, people, ['B', 'C']])
+  })
+
   it('ends with the service, and says so to who waits', async () => {
     const store = crowd()
     const slices = new Slices()

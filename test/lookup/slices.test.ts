@@ -2,13 +2,16 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import fc from 'fast-check'
+import { importOf, parseLabels } from '../../src/codec/prototypes.ts'
 import { configFrom } from '../../src/config.ts'
+import type { UserId } from '../../src/core/ids.ts'
 import { TransientError } from '../../src/errors.ts'
 import { explain, explaining } from '../../src/lookup/explain.ts'
 import { finish, longReadsMax, type Sliced, Slices, sorted } from '../../src/lookup/slices.ts'
 import { Labels, snapshotOf } from '../../src/lookup/snapshot.ts'
 import type { StoreReader } from '../../src/store/port.ts'
 import { shop, usersOf, withApi } from '../support/api.ts'
+import { controlBytes } from '../support/engine-records.ts'
 import { eventOf } from '../support/events.ts'
 
 /** Steps that take a while each; `done` is told of each. */
@@ -95,6 +98,37 @@ describe('an explanation of who bought very much', () => {
           break
         }
       }
+    }))
+
+  it('is of one version and of users who are there, whatever is switched to or erased in its pauses', () =>
+    withApi({ events: hub.slice(0, 400) }, async ({ rig, apply }) => {
+      const snapshot = snapshotOf(rig.store, configFrom({}))
+      const labels = new Labels(rig.store)
+      let version = 1
+      /** Other personas, and more of them, by the same prototypes. */
+      const turnOver = () => {
+        version++
+        const personas = Object.fromEntries(
+          Array.from({ length: 3 + (version % 2) * 6 }, (_, n) => [`v${version}-${n}`, 1]),
+        )
+        const lines = shop.prototypes.map((line) => JSON.stringify({ ...JSON.parse(line), personas }))
+        const set = importOf(parseLabels(lines.join('\n'), 'prototypes'))
+        apply([controlBytes({ kind: 'import', set }), controlBytes({ kind: 'switch', version })])
+      }
+      for (let pauses = 1, over = false; !over; pauses++) {
+        const work = explaining(snapshot, { userId: 'hub', labels })
+        for (let n = 0; n < pauses && !over; n++) over = work.next().done === true
+        turnOver()
+        if (!over) assert.deepEqual(finish(work), explain(snapshot, { userId: 'hub' }))
+      }
+      const restless = explaining(snapshot, { userId: 'hub', labels })
+      assert.throws(() => {
+        while (restless.next().done !== true) turnOver()
+      }, TransientError)
+      const late = explaining(snapshot, { userId: 'hub', labels })
+      late.next()
+      apply([controlBytes({ kind: 'erase', userId: 'hub' as UserId })])
+      assert.equal(finish(late), undefined)
     }))
 
   it('reads labels once for all explanations of a version', () =>

@@ -1,5 +1,6 @@
 // `serve --role`: one process ingests, others look up in the same directory, and go on while the one is down.
 import assert from 'node:assert/strict'
+import { rename } from 'node:fs/promises'
 import { Agent, request } from 'node:http'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
@@ -40,8 +41,12 @@ describe('serve by roles', () => {
         [ingest, 'POST', '/v1/users/personas', 'lookup'],
         [ingest, 'GET', '/v1/changes/stream', 'lookup'],
       ] as const
+      const ndjson = { 'content-type': 'application/x-ndjson' }
       for (const [server, method, path, other] of refusals) {
-        const reply = await fetch(server.url + path, { method })
+        const reply = await fetch(server.url + path, {
+          method,
+          ...(method === 'POST' ? { headers: ndjson, body: '{}' } : {}),
+        })
         assert.equal(reply.status, 421, path)
         assert.equal(reply.headers.get('content-type'), 'application/problem+json; charset=utf-8')
         assert.match(((await reply.json()) as { detail: string }).detail, new RegExp(`--role ${other}`))
@@ -88,6 +93,18 @@ describe('serve by roles', () => {
       early.child.kill('SIGTERM')
       assert.equal((await early.ended).code, 0)
       assert.equal((await ingest.stop()).code, 0)
+    }))
+
+  it('ends when the directory is replaced below it: it would answer from the old one for good', () =>
+    withDirectory(async (dir) => {
+      const data = join(dir, 'data')
+      const ingest = await ingesting(data)
+      const lookup = await lookingUp(data)
+      assert.equal((await ingest.stop()).code, 0)
+      await rename(data, join(dir, 'before'))
+      const { code, stderr } = await lookup.ended
+      assert.equal(code, 1)
+      assert.match(stderr, /removed or replaced while it was read: start again/)
     }))
 
   it('ends at once when it is told to while it waits', () =>

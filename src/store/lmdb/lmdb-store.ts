@@ -17,6 +17,7 @@ import {
 } from './environment.ts'
 import { erasureTables } from './erasure-tables.ts'
 import { nodeTables } from './node-tables.ts'
+import { sameStore } from './same-store.ts'
 import { SeenIds } from './seen.ts'
 import { streamTables } from './stream-tables.ts'
 import type { TableChanges } from './table.ts'
@@ -49,6 +50,8 @@ export type LmdbStore = Store & {
   mapUse(): { used: number; size: number }
   /** Gives back what readers that were killed held: pages that they read are not used again before. */
   dropDeadReaders(): void
+  /** Why this is not the store at its path any more; undefined while it is. */
+  replaced(): string | undefined
 }
 
 /** Opens (or makes) the store in the directory `path`. Throws FatalError saying what to do. */
@@ -146,6 +149,7 @@ export function openLmdbStore(options: LmdbStoreOptions): LmdbStore {
     },
     mapUse: () => mapUseOf(env),
     dropDeadReaders: () => dropDeadReaders(env),
+    replaced: sameStore(environment, options.path),
   }
 }
 

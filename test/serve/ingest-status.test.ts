@@ -47,6 +47,7 @@ describe('the status of ingest', () => {
       const early = new StatusReader(dir, { now: () => 9 * hour, steady: () => steady })
       assert.equal(early.problem(), undefined)
       steady = 5000
+      early.look()
       assert.match(early.problem() ?? '', /not been heard of for 5 s/)
     }))
 })

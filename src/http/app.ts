@@ -16,11 +16,13 @@ import { erasureRoutes } from './erasure.ts'
 import { eventRoutes } from './events.ts'
 import { harden, markSafe, type ServerLimits, serverLimits, serverOptions } from './hardening.ts'
 import { healthRoutes } from './health.ts'
+import { answerLean } from './lean.ts'
 import { metricsRoutes } from './metrics.ts'
 import { observeRequests, requestIdHeader, requestIds } from './observe.ts'
 import { openApiRoutes } from './openapi.ts'
 import { openRtbRoutes } from './openrtb.ts'
 import { type OpenRtbMapping, ownNames } from './openrtb-mapping.ts'
+import { operations } from './operations.ts'
 import { personaRoutes } from './personas.ts'
 import type { ControlPorts, ReadPorts } from './ports.ts'
 import { type Problem, ProblemError, sendProblem } from './problem.ts'
@@ -90,11 +92,12 @@ const retryAfterSeconds = '5'
 
 export function createApp(options: AppOptions): FastifyInstance {
   const { bodyBytesMax, logger, security, server = serverLimits, observed = requestsAlone() } = options
+  const requestId = requestIds()
   const app = fastify({
     ...(logger === undefined ? {} : { loggerInstance: logger, childLoggerFactory: requestLogger }),
     ...serverOptions(server),
     bodyLimit: bodyBytesMax,
-    genReqId: requestIds(),
+    genReqId: requestId,
     logController: new LogController({ disableRequestLogging: true, requestIdLogLabel: 'request_id' }),
     forceCloseConnections: 'idle',
     return503OnClosing: false, // who is told to end still answers what reaches it
@@ -109,7 +112,7 @@ export function createApp(options: AppOptions): FastifyInstance {
       })
     },
   })
-  observeRequests(app, observed.http, { traced: tracer !== undefined })
+  observeRequests(app, observed.http)
   traceRequests(app)
   harden(app, server)
   if (security !== undefined) secure(app, security)
@@ -135,6 +138,16 @@ export function createApp(options: AppOptions): FastifyInstance {
   if (options.role !== 'ingest') registerLookups(app, { ...options, meter: observed.http })
   if (options.role !== 'lookup') registerIngest(app, options.ports)
   if (options.role !== undefined) refuseOthers(app, options.role)
+  const told = tracer !== undefined || app.log.level === 'debug' || app.log.level === 'trace'
+  if (options.role !== 'ingest' && !told) {
+    let closing = false
+    app.addHook('preClose', async () => {
+      closing = true
+    })
+    const { method, path } = operations.getPersonas
+    const times = observed.http.route(method, path)
+    answerLean(app.server, { ports: options.ports, security, times, requestId, closing: () => closing })
+  }
   return app
 }
 

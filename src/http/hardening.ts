@@ -4,7 +4,7 @@ import type { EventEmitter } from 'node:events'
 import type { Server, ServerOptions } from 'node:http'
 import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
-import type { FastifyInstance, FastifyReply, onSendHookHandler } from 'fastify'
+import type { FastifyInstance, FastifyReply } from 'fastify'
 import { type Problem, sendProblem } from './problem.ts'
 
 /** Named limits of the listening side (I7). */
@@ -68,16 +68,8 @@ export function harden(app: FastifyInstance, { connectionsMax }: ServerLimits): 
   server.on('connect', (_request, socket: Duplex) =>
     refuseRaw(socket, { status: 405, title: 'method not taken', detail: 'this is no proxy' }),
   )
-  app.addHook('onRoute', (route) => {
-    if (route.config?.lean !== true) return
-    const marked: onSendHookHandler = (_request, reply, _payload, done) => {
-      markSafe(reply) // it is none of those that are sent lean
-      done()
-    }
-    route.onSend = [marked, ...[route.onSend ?? []].flat()]
-  })
   app.addHook('onRequest', (request, reply, done) => {
-    if (request.routed.lean !== true) markSafe(reply)
+    markSafe(reply)
     if (request.raw.httpVersion === '1.1' && request.headers.host === undefined)
       sendProblem(reply, { status: 400, title: 'bad request', detail: 'HTTP/1.1 asks for a Host header' })
     else done()

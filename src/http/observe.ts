@@ -10,8 +10,6 @@ declare module 'fastify' {
   interface FastifyContextConfig {
     /** Where requests of the route are counted. */
     times?: RouteTimes
-    /** Nearly all its answers are sent by `sendLean`; where each request is logged or traced, none. */
-    lean?: boolean
   }
   interface FastifyRequest {
     /** The configuration of its route, read once: Fastify makes an object each time it is asked. */
@@ -61,15 +59,8 @@ function closeWithConnection(socket: Socket): void {
   )
 }
 
-/**
- * Counts requests of all routes that are registered from now on; each is logged at level debug, by its route alone.
- * `traced`: each has a span, which needs to know when it ends.
- */
-export function observeRequests(
-  app: FastifyInstance,
-  meter: HttpMeter,
-  { traced }: { traced: boolean },
-): void {
+/** Counts requests of all routes that are registered from now on; each is logged at level debug, by its route alone. */
+export function observeRequests(app: FastifyInstance, meter: HttpMeter): void {
   app.server.on('connection', closeWithConnection)
   const logging = app.log.level === 'debug' || app.log.level === 'trace'
   const watch = (request: FastifyRequest, reply: FastifyReply) => {
@@ -92,20 +83,14 @@ export function observeRequests(
   app.addHook('onRoute', (route) => {
     const { method, url } = route
     const times = meter.route(Array.isArray(method) ? method.join('|') : method, url)
-    const lean = route.config?.lean === true && !logging && !traced
-    route.config = { ...route.config, times, lean }
-    if (!lean) return
-    route.onSend = (request, reply, _payload, done) => {
-      watch(request, reply) // it is none of those that are sent lean
-      done()
-    }
+    route.config = { ...route.config, times }
   })
   app.decorateRequest('routed', null as never) // set by the hook below, the first of all
   app.decorateRequest('began', 0)
   app.addHook('onRequest', (request, reply, done) => {
     request.began = performance.now()
     request.routed = request.routeOptions.config ?? unrouted
-    if (request.routed.lean !== true) watch(request, reply)
+    watch(request, reply)
     done()
   })
 }

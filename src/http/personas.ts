@@ -1,13 +1,12 @@
 // GET /v1/users/:id/personas: the answer held for a user, one record read; and the same of a batch of users.
-import type { FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify'
+import type { FastifyPluginAsync, FastifyReply } from 'fastify'
 import { idProblem } from '../core/ids.ts'
 import type { LookupPorts, StatusPorts } from './app.ts'
-import { sendLean } from './lean.ts'
 import { operations } from './operations.ts'
 import { neverSeen, sendProblem } from './problem.ts'
 import { route, routeByQuery } from './route.ts'
 import type { PersonasBatch } from './schemas.ts'
-import { markStale, staleHeaders } from './stale.ts'
+import { markStale } from './stale.ts'
 
 /** Bytes of a batch's body: ids of 256 bytes, each of them escaped. */
 export const batchBytesMax = 2 * 1024 * 1024
@@ -18,27 +17,24 @@ export const personaRoutes: FastifyPluginAsync<{ ports: LookupPorts & StatusPort
   app,
   { ports },
 ) => {
-  const answer = (id: string, request: FastifyRequest, reply: FastifyReply) => {
+  const answer = (id: string, reply: FastifyReply) => {
     const found = ports.lookUpJson(id)
     if (found === undefined) return sendProblem(reply, neverSeen(id))
-    if (request.routed.lean === true)
-      return sendLean(request, reply, { json: found, headers: staleHeaders(ports) })
     markStale(reply, ports)
     return reply.type(json).send(found)
   }
-  // the one that bidders wait for: nothing between the id and the record but the id's own rule
-  const lean = { config: { lean: true } }
-  app.get<{ Params: { id: string } }>(operations.getPersonas.path, lean, (request, reply) => {
+  // nearly all of these are answered in front of the framework (lean.ts), the same
+  app.get<{ Params: { id: string } }>(operations.getPersonas.path, (request, reply) => {
     const { id } = request.params
     const problem = idProblem(id)
-    if (problem === undefined) return answer(id, request, reply)
+    if (problem === undefined) return answer(id, reply)
     return sendProblem(reply, {
       status: 400,
       title: 'bad user id',
       detail: `the user id ${problem}: ids are 1 to 256 bytes of UTF-8, percent-encoded`,
     })
   })
-  routeByQuery(app, operations.getPersonas, ({ params, request, reply }) => answer(params.id, request, reply))
+  routeByQuery(app, operations.getPersonas, ({ params, reply }) => answer(params.id, reply))
 
   route(
     app,

@@ -1,6 +1,7 @@
 // Who may call what: a bearer token of the scope that the route needs, so many requests a second by token; before any handler
 // and any body.
-import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import type { IncomingHttpHeaders } from 'node:http'
+import type { FastifyInstance, FastifyReply } from 'fastify'
 import { sendProblem } from './problem.ts'
 import type { Scope, StoredToken } from './tokens.ts'
 
@@ -51,7 +52,7 @@ export function secure(
     const known = 'scope' in routed
     const scope = known ? routed.scope : 'admin'
     if (scope === undefined) return done()
-    const token = tokenOf(request, find)
+    const token = tokenOf(request.headers, find)
     if (token === undefined && required()) return void refuse(reply)
     if (token !== undefined && known && !token.scopes.includes(scope) && !token.scopes.includes('admin'))
       return void forbid(reply, { token, scope })
@@ -61,11 +62,11 @@ export function secure(
   })
 }
 
-function tokenOf(
-  { headers }: FastifyRequest,
+/** The token that a request brings; undefined for none, or none of ours. */
+export function tokenOf(
+  { authorization }: IncomingHttpHeaders,
   find: (token: string) => StoredToken | undefined,
 ): StoredToken | undefined {
-  const { authorization } = headers
   if (authorization === undefined) return undefined
   if (!authorization.startsWith('Bearer ') && !/^bearer /i.test(authorization)) return undefined
   return find(authorization.slice('bearer '.length).trim())

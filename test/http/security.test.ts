@@ -88,7 +88,7 @@ describe('requests', () => {
       ['all', { id: '2', scopes: ['admin'] }],
     ])
     const app = fastify()
-    observeRequests(app, new HttpMeter(), { traced: false })
+    observeRequests(app, new HttpMeter())
     secure(app, {
       required: () => true,
       find: (token) => {

@@ -30,7 +30,7 @@ export class AnswerCache {
   lookUpJson(userId: string): string | undefined {
     const young = this.#young.get(userId)
     const kept = young ?? this.#old.get(userId)
-    if (kept === undefined || this.#store.userBytes?.(kept.user)?.equals(kept.row) !== true)
+    if (kept === undefined || this.#store.userHasBytes?.(kept.user, kept.row) !== true)
       return this.#lookUpAnew(userId)
     if (young === undefined) this.#keep(userId, kept)
     return kept.json

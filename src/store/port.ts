@@ -149,6 +149,8 @@ export type StoreReader = {
   user(user: UserIndex): UserRow | undefined
   /** The row as it is stored, where rows are bytes: equal bytes are equal rows. Valid until the next read. */
   userBytes?(user: UserIndex): Buffer | undefined
+  /** Whether they are these. */
+  userHasBytes?(user: UserIndex, bytes: Buffer): boolean
   /** Indices of known users, ascending. */
   users(): Iterable<UserIndex>
   productIndexOf(productId: string): ProductIndex | undefined

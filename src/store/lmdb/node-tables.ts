@@ -13,6 +13,7 @@ type NodeMethods =
   | 'userIndexOf'
   | 'user'
   | 'userBytes'
+  | 'userHasBytes'
   | 'users'
   | 'addUser'
   | 'putUser'
@@ -38,6 +39,7 @@ export function nodeTables(
     },
 
     userBytes: (user: UserIndex) => environment.tables.users.get(user),
+    userHasBytes: (user: UserIndex, bytes: Buffer) => environment.tables.users.has(user, bytes),
 
     users(): Iterable<UserIndex> {
       return environment.tables.users.keys(0, everything) as Iterable<UserIndex>

@@ -39,6 +39,15 @@ export class Table<K extends Key = number> {
     return viewOf(this.#db.getBinaryFast(key))
   }
 
+  /** Whether the row of `key` has these bytes: compared where they lie. */
+  has(key: K, bytes: Buffer): boolean {
+    if (this.#pending.size > 0 || this.#underWay.length > 0) return this.get(key)?.equals(bytes) === true
+    const shared = this.#db.getBinaryFast(key)
+    if (shared === undefined) return false
+    const { length } = shared // of the row: the buffer is longer, and has been given this one
+    return length === bytes.length && bytes.compare(shared, 0, length) === 0
+  }
+
   /** `value` must not change before the transaction is committed, or `rows` of its changes has another of the same bytes. */
   put(key: K, value: Buffer): void {
     this.#pending.set(key, value)

@@ -1,8 +1,7 @@
 // serve: ingest on a worker thread, lookups and events over HTTP, until SIGTERM or SIGINT.
 import { type Command, Option } from 'commander'
 import { UsageError } from '../errors.ts'
-import { type Role, roles } from '../http/app.ts'
-import { startServer } from '../server.ts'
+import { type Role, roles } from '../http/role.ts'
 import { configOf, withData } from './context.ts'
 import { openLogger } from './logger.ts'
 import { readImport } from './read-import.ts'
@@ -44,6 +43,7 @@ export function addServe(program: Command): void {
     )
     .action(async (options: ServeOptions) => {
       refuseForLookups(options)
+      const { startServer } = await import('../server.ts') // commands that do not need it start sooner
       const config = configOf({
         ...(options.host === undefined ? {} : { host: options.host }),
         ...(options.port === undefined ? {} : { port: options.port as never }),

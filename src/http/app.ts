@@ -34,10 +34,6 @@ import { traceRequests } from './trace.ts'
 import { userRoutes } from './users.ts'
 import { type WebhookPort, webhookRoutes } from './webhooks.ts'
 
-/** What a process answers for: lookups, ingest, or both. */
-export type Role = (typeof roles)[number]
-export const roles = ['all', 'ingest', 'lookup'] as const
-
 /** How things stand, in every process. */
 export type StatusPorts = {
   /** Why the process must not be sent requests; undefined when it may. */

@@ -1,9 +1,10 @@
 // /healthz: the process answers. /readyz: it may be sent requests. A process that only looks up may be while nothing is
 // ingested: it answers from what is there, and says how old that is.
 import type { FastifyPluginAsync } from 'fastify'
-import type { Role, StatusPorts } from './app.ts'
+import type { StatusPorts } from './app.ts'
 import { operations } from './operations.ts'
 import { sendProblem } from './problem.ts'
+import type { Role } from './role.ts'
 import { route } from './route.ts'
 
 export const healthRoutes: FastifyPluginAsync<{ ports: StatusPorts; role: Role }> = async (

@@ -53,6 +53,7 @@ export async function withApi(
     try {
       await work({ app, ports, rig, apply })
     } finally {
+      app.server.closeAllConnections() // those that a client keeps alive are waited for otherwise
       await app.close()
     }
   })

@@ -62,7 +62,7 @@ export const settings = {
   ingestNice: whole(0, 19)
     .default(0)
     .describe(
-      'how far the threads that ingest stand back where processors are short (nice): 10 keeps lookups quick beside a replay',
+      'how far the threads that ingest stand back where processors are short (nice); 0: not at all',
     ),
   hotMemoryMb: whole(1, 1_000_000)
     .default(256)

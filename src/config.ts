@@ -61,9 +61,7 @@ export const settings = {
   batchSize: whole(1, 100_000).default(1024).describe('records of one transaction at the most'),
   ingestNice: whole(0, 19)
     .default(0)
-    .describe(
-      'how far the threads that ingest stand back where processors are short (nice); 0: not at all',
-    ),
+    .describe('how far the threads that ingest stand back where processors are short (nice); 0: not at all'),
   hotMemoryMb: whole(1, 1_000_000)
     .default(256)
     .describe('memory for hot users and products; beyond it they are read from disk'),

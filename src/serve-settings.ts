@@ -1,5 +1,7 @@
 // What `serve` is told beside the data: who may ask, and what the segments of OpenRTB are. Checked before anything starts.
+
 import { readFileSync } from 'node:fs'
+import { performance } from 'node:perf_hooks'
 import { FatalError, messageOf, UsageError } from './errors.ts'
 import { type OpenRtbMapping, parseOpenRtbMapping } from './http/openrtb-mapping.ts'
 import type { SecurityOptions } from './http/security.ts'
@@ -23,7 +25,7 @@ export function securityOf({ dir, config }: Place): SecurityOptions {
   const required = () => always || (auth === 'auto' && tokens.size > 0)
   return {
     required,
-    find: (token) => tokens.find(token),
+    find: (authorization) => tokens.find(authorization),
     requestsPerSecond: rateLimit,
     now: () => performance.now(),
   }

@@ -1,5 +1,6 @@
 // `serve` as a library, by role: `ingest` has the ingest thread and takes events, `lookup` reads the same directory and
 // answers, from as many processes as there are cores, `all` does both, on separate threads.
+import { performance } from 'node:perf_hooks'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { FastifyBaseLogger, FastifyInstance } from 'fastify'
 import { Controls } from './controls.ts'
@@ -245,8 +246,10 @@ function noteLag(
       at,
     )
   })
-  const now = () => performance.now()
-  return () => Math.max(log.behindMs(now()), topics.behindMs(now()))
+  return () => {
+    const now = performance.now()
+    return Math.max(log.behindMs(now), topics.behindMs(now))
+  }
 }
 
 /** Writes how ingest stands for the processes that only look up, unless another ingests; at the end, that it has ended. */

@@ -1,6 +1,5 @@
 // Who may call what: a bearer token of the scope that the route needs, so many requests a second by token; before any handler
 // and any body.
-import type { IncomingHttpHeaders } from 'node:http'
 import type { FastifyInstance, FastifyReply } from 'fastify'
 import { sendProblem } from './problem.ts'
 import type { Scope, StoredToken } from './tokens.ts'
@@ -8,7 +7,8 @@ import type { Scope, StoredToken } from './tokens.ts'
 export type SecurityOptions = {
   /** Whether a request has to bring a token: asked at each, for the first token may come while this runs. */
   readonly required: () => boolean
-  readonly find: (token: string) => StoredToken | undefined
+  /** The token that an Authorization header brings; undefined for none of ours. */
+  readonly find: (authorization: string) => StoredToken | undefined
   /** Requests a second by one token (or by everybody without tokens); 0: as many as come. */
   readonly requestsPerSecond: number
   readonly now: () => number
@@ -52,7 +52,8 @@ export function secure(
     const known = 'scope' in routed
     const scope = known ? routed.scope : 'admin'
     if (scope === undefined) return done()
-    const token = tokenOf(request.headers, find)
+    const { authorization } = request.headers
+    const token = authorization === undefined ? undefined : find(authorization)
     if (token === undefined && required()) return void refuse(reply)
     if (token !== undefined && known && !token.scopes.includes(scope) && !token.scopes.includes('admin'))
       return void forbid(reply, { token, scope })
@@ -60,16 +61,6 @@ export function secure(
     if (waitMs > 0) return void slow(reply, waitMs)
     done()
   })
-}
-
-/** The token that a request brings; undefined for none, or none of ours. */
-export function tokenOf(
-  { authorization }: IncomingHttpHeaders,
-  find: (token: string) => StoredToken | undefined,
-): StoredToken | undefined {
-  if (authorization === undefined) return undefined
-  if (!authorization.startsWith('Bearer ') && !/^bearer /i.test(authorization)) return undefined
-  return find(authorization.slice('bearer '.length).trim())
 }
 
 function refuse(reply: FastifyReply) {

@@ -99,8 +99,9 @@ export class TokenSet {
   readonly #dir: string
   readonly #now: () => number
   #byHash = new Map<string, StoredToken>()
-  /** Tokens seen before, by themselves: most requests repeat one. */
+  /** Tokens by Authorization headers seen before: most requests repeat one. */
   #known = new Map<string, StoredToken>()
+  #last: { readonly authorization: string; readonly stored: StoredToken } | undefined
   #looked = Number.NEGATIVE_INFINITY
   #stamp = ''
 
@@ -115,15 +116,24 @@ export class TokenSet {
     return this.#byHash.size
   }
 
-  /** The token that was presented; undefined when it is none of ours. */
-  find(token: string): StoredToken | undefined {
+  /** The token that an Authorization header brings (RFC 6750 §2.1); undefined when it is none of ours. */
+  find(authorization: string): StoredToken | undefined {
     this.#look()
-    const known = this.#known.get(token)
-    if (known !== undefined) return known
-    if (token.length > tokenLengthMax) return undefined
-    const stored = this.#byHash.get(hashOf(token))
-    if (stored !== undefined) this.#known.set(token, stored)
+    if (authorization === this.#last?.authorization) return this.#last.stored
+    const known = this.#known.get(authorization)
+    if (known !== undefined) {
+      this.#last = { authorization, stored: known }
+      return known
+    }
+    if (authorization.length > headerLengthMax || !/^bearer /i.test(authorization)) return undefined
+    const stored = this.#byHash.get(hashOf(authorization.slice('bearer '.length).trim()))
+    if (stored !== undefined) this.#keep(authorization, stored)
     return stored
+  }
+
+  #keep(authorization: string, stored: StoredToken): void {
+    if (this.#known.size >= knownMax) this.#known.clear() // a header can be spelled in many ways
+    this.#known.set(authorization, stored)
   }
 
   #look(): void {
@@ -134,12 +144,15 @@ export class TokenSet {
     if (stamp === this.#stamp) return
     this.#stamp = stamp
     this.#known = new Map()
+    this.#last = undefined
     this.#byHash = new Map(readTokens(this.#dir).map((token) => [token.hash, token]))
   }
 }
 
-/** Longer than any token. */
-const tokenLengthMax = 256
+/** Longer than any token with what is before it. */
+const headerLengthMax = 256
+/** Spellings of headers that are kept. */
+const knownMax = 2 * tokensMax
 
 /** Changes when the file does. What stands where the directory should be is told by who opens the data. */
 function stampOf(path: string): string {

@@ -1,10 +1,15 @@
 // LMDB as state and log share it: opening an environment and its tables, with binary keys. Errors say what to do.
 import { existsSync, mkdirSync, statfsSync } from 'node:fs'
 import { join } from 'node:path'
-import { type Database, open, type RootDatabase } from 'lmdb'
+import { type Database, getLastTxnId, open, type RootDatabase } from 'lmdb'
 import { FatalError, messageOf, NoDataError } from '../errors.ts'
 import { claimProcessId } from './process-id.ts'
 import { Turns } from './turns.ts'
+
+declare module 'lmdb' {
+  /** 32 bits of the number of the transaction that wrote the page of the record read last, in this thread. */
+  export function getLastTxnId(): number
+}
 
 /** With less room than this a new environment cannot be made, and its lock file's mapping would end the process. */
 const freeBytesMin = 1 << 20
@@ -132,6 +137,27 @@ export function mapUseOf(env: RootDatabase): { used: number; size: number } {
 /** Gives back what readers that were killed held: pages that they read are not used again before. */
 export function dropDeadReaders(env: RootDatabase): void {
   ;(env as RootDatabase & { readerCheck(): number }).readerCheck()
+}
+
+/**
+ * The stamp of the page that a record stands on: the transaction that wrote it last, as LMDB notes it there (32 bits of its
+ * number). Undefined for no record.
+ */
+export function pageStampOf<K extends number | string>(db: Database<Buffer, K>, key: K): number | undefined {
+  return db.getBinaryFast(key) === undefined ? undefined : getLastTxnId()
+}
+
+/** What lmdb makes its validated cache of: it reads no bytes where the page is of this transaction. */
+type Conditional<K> = {
+  getBinaryFast(key: K, options: { readonly ifNotTxnId: number }): Buffer | { length?: never } | undefined
+}
+const condition = { ifNotTxnId: 0 }
+
+/** Whether there is a record on a page of that stamp, which is as it was then: no byte of it is read. */
+export function pageIsOf<K extends number | string>(db: Database<Buffer, K>, key: K, stamp: number): boolean {
+  condition.ifNotTxnId = stamp
+  const found = (db as Conditional<K>).getBinaryFast(key, condition)
+  return found !== undefined && found.length === undefined
 }
 
 type KeyBuffer = Buffer & { dataView?: DataView }

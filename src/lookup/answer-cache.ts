@@ -1,5 +1,5 @@
-// Answers that were given, as JSON, beside the bytes of the rows that they were made of: each lookup reads its user's row, and
-// where that is still the same, so is the answer. Making one takes several times as long as reading the row.
+// Answers that were given, as JSON, with the stamps of the rows that they were made of: each lookup finds its user's row, and
+// where that was not written since, the answer is the same. Making one takes several times as long.
 import type { UserIndex } from '../core/ids.ts'
 import type { StoreReader } from '../store/port.ts'
 import { answerJson } from './answer-json.ts'
@@ -10,8 +10,8 @@ const keptBytesMax = 64 << 20
 /** Of an answer beside its bytes: objects, and its place in the index. */
 const bytesBeside = 256
 
-/** The row names its user, and indices are not given again, so that equal bytes are the same user's. */
-type Kept = { readonly user: UserIndex; readonly row: Buffer; readonly json: string }
+/** Indices are not given again, so that an index with a row is the same user's. */
+type Kept = { readonly user: UserIndex; readonly stamp: number; readonly json: string }
 
 export class AnswerCache {
   readonly #store: StoreReader
@@ -30,7 +30,7 @@ export class AnswerCache {
   lookUpJson(userId: string): string | undefined {
     const young = this.#young.get(userId)
     const kept = young ?? this.#old.get(userId)
-    if (kept === undefined || this.#store.userHasBytes?.(kept.user, kept.row) !== true)
+    if (kept === undefined || this.#store.userIsOf?.(kept.user, kept.stamp) !== true)
       return this.#lookUpAnew(userId)
     if (young === undefined) this.#keep(userId, kept)
     return kept.json
@@ -45,14 +45,14 @@ export class AnswerCache {
       return undefined
     }
     const json = answerJson(row, this.#names)
-    const bytes = this.#store.userBytes?.(user)
-    if (bytes !== undefined) this.#keep(userId, { user, row: Buffer.from(bytes), json })
+    const stamp = this.#store.userStamp?.(user)
+    if (stamp !== undefined) this.#keep(userId, { user, stamp, json })
     return json
   }
 
   #keep(userId: string, kept: Kept): void {
     this.#young.set(userId, kept)
-    this.#youngBytes += bytesBeside + userId.length + kept.row.length + kept.json.length
+    this.#youngBytes += bytesBeside + userId.length + kept.json.length
     if (this.#youngBytes < keptBytesMax / 2) return
     this.#old = this.#young
     this.#young = new Map()

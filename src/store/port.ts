@@ -147,10 +147,10 @@ export type StoreReader = {
   counters(): Readonly<Counters>
   userIndexOf(userId: string): UserIndex | undefined
   user(user: UserIndex): UserRow | undefined
-  /** The row as it is stored, where rows are bytes: equal bytes are equal rows. Valid until the next read. */
-  userBytes?(user: UserIndex): Buffer | undefined
-  /** Whether they are these. */
-  userHasBytes?(user: UserIndex, bytes: Buffer): boolean
+  /** When the row was last written, or another beside it; undefined for no row, and while that cannot be told. */
+  userStamp?(user: UserIndex): number | undefined
+  /** Whether there is a row, and it is as it was at a stamp: false also where that cannot be told. */
+  userIsOf?(user: UserIndex, stamp: number): boolean
   /** Indices of known users, ascending. */
   users(): Iterable<UserIndex>
   productIndexOf(productId: string): ProductIndex | undefined

@@ -73,7 +73,7 @@ describe('requests that may not', () => {
         bodyBytesMax: 1024,
         security: {
           required: () => true,
-          find: (token) => set.find(token),
+          find: (authorization) => set.find(authorization),
           requestsPerSecond: 0,
           now: () => 0,
         },

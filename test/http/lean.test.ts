@@ -5,6 +5,7 @@ import { once } from 'node:events'
 import { type IncomingHttpHeaders, request } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { describe, it } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { SecurityOptions } from '../../src/http/security.ts'
 import { HttpMeter } from '../../src/metrics/http-meter.ts'
 import { Metrics } from '../../src/metrics/registry.ts'
@@ -31,7 +32,8 @@ const tokens = new Map([
 ] as const)
 const security: SecurityOptions = {
   required: () => true,
-  find: (token) => {
+  find: (authorization) => {
+    const token = /^bearer (.*)$/i.exec(authorization)?.[1]?.trim() ?? ''
     const scope = tokens.get(token as 'bid')
     return scope && { id: token, name: token, scopes: [scope], hash: '', created_at: '' }
   },
@@ -70,6 +72,7 @@ describe('a lookup over a socket', () => {
       ]
       for (const stale of [false, true]) {
         api.ports.ingestProblem = () => (stale ? 'it is down' : undefined)
+        await sleep(5) // staleness is looked at once in a millisecond
         for (const one of asked)
           assert.deepEqual(
             comparable(await overSocket(api, one)),
@@ -134,7 +137,7 @@ async function byRoute({ app }: Api, { path, method = 'GET', headers = {} }: Ask
 function comparable({ status, headers, body }: Told) {
   const { date, connection, 'keep-alive': alive, 'transfer-encoding': coding, ...others } = headers
   const id = String(others['x-request-id'])
-  if (/^[0-9a-f]{8}-/.test(id)) others['x-request-id'] = 'made'
+  if (/^[\w-]{5}-[0-9a-z]+$/.test(id)) others['x-request-id'] = 'made'
   return { status, headers: { ...others }, body: body.replaceAll(id, 'made') }
 }
 

@@ -68,14 +68,14 @@ describe('tokens', () => {
       let ms = 0
       const set = new TokenSet(dir, () => ms)
       const { token, stored } = addToken(dir, { name: 'a', scopes: ['admin'], now })
-      assert.equal(set.find(token), undefined)
+      assert.equal(set.find(`Bearer ${token}`), undefined)
       ms = 1000
-      assert.equal(set.find(token)?.id, stored.id)
-      assert.equal(set.find('x'.repeat(10_000)), undefined)
+      assert.equal(set.find(`Bearer ${token}`)?.id, stored.id)
+      assert.equal(set.find(`Bearer ${'x'.repeat(10_000)}`), undefined)
       revokeToken(dir, stored.id)
-      assert.equal(set.find(token)?.id, stored.id)
+      assert.equal(set.find(`Bearer ${token}`)?.id, stored.id)
       ms = 2000
-      assert.equal(set.find(token), undefined)
+      assert.equal(set.find(`Bearer ${token}`), undefined)
     }))
 })
 
@@ -91,7 +91,8 @@ describe('requests', () => {
     observeRequests(app, new HttpMeter())
     secure(app, {
       required: () => true,
-      find: (token) => {
+      find: (authorization) => {
+        const token = /^bearer (.*)$/i.exec(authorization)?.[1] ?? ''
         const found = tokens.get(token)
         return found && { ...found, name: token, hash: '', created_at: '' }
       },

@@ -4,6 +4,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
+import { setTimeout as nextTurn } from 'node:timers/promises'
 import fc from 'fast-check'
 import { methods, statuses } from '../../src/core/persona.ts'
 import { answerOf } from '../../src/lookup/answer.ts'
@@ -73,6 +74,55 @@ describe('answers as JSON', () => {
       assert.equal(isoTime(ms), new Date(ms).toISOString())
     fc.assert(fc.property(time, (ms) => assert.equal(isoTime(ms), new Date(ms).toISOString())))
     assert.throws(() => isoTime(Number.NaN), RangeError)
+  })
+
+  it('are never older than the row, whatever is written beside it, here and in another thread’s view', async () => {
+    const dir = await mkdtemp(join(tmpdir(), 'kindred-answers-'))
+    const options = { path: join(dir, 'state'), settings: {}, mapSizeBytes: 2 ** 30, dedupeHorizon: 10 }
+    const store = openLmdbStore(options)
+    const reader = openLmdbStore({ ...options, readOnly: true, besideWriter: true })
+    try {
+      putPersonas(store)
+      const names = new PersonaNames(reader)
+      const caches = [new AnswerCache(store, new PersonaNames(store)), new AnswerCache(reader, names)]
+      const id = (n: number) => `user ${n} ${'x'.repeat(n % 50)}`
+      const sequences = new Map<string, number>()
+      let sequence = 0
+      const someUsers = fc.array(fc.nat({ max: 300 }), { minLength: 1, maxLength: 12 })
+      const step = fc.record({ put: someUsers, remove: fc.array(fc.nat({ max: 300 }), { maxLength: 2 }) })
+      await fc.assert(
+        fc.asyncProperty(fc.array(step, { minLength: 1, maxLength: 8 }), async (steps) => {
+          for (const { put, remove } of steps) {
+            store.transact((tx) => {
+              for (const n of put) {
+                const user = tx.userIndexOf(id(n)) ?? tx.addUser(userId(id(n)))
+                // rows grow and shrink, so that pages are split and joined
+                const scores = Float64Array.from({ length: 4 + ((n * ++sequence) % 60) }, () => 1)
+                tx.putUser(user, userRow(id(n), { version: 1, sequence, scores }))
+                sequences.set(id(n), sequence)
+              }
+              for (const n of remove) {
+                const user = tx.userIndexOf(id(n))
+                if (user !== undefined) tx.removeUser(user)
+                sequences.delete(id(n))
+              }
+            })
+            await nextTurn() // a reader's view is of the turn that it was begun in
+            for (const cache of caches)
+              for (let n = 0; n <= 300; n += 3) {
+                const json = cache.lookUpJson(id(n))
+                const version = json && (JSON.parse(json) as { version: number }).version
+                assert.equal(version, sequences.get(id(n)), id(n))
+              }
+          }
+        }),
+        { numRuns: 30 },
+      )
+    } finally {
+      await reader.close()
+      await store.close()
+      await rm(dir, { recursive: true })
+    }
   })
 
   it('are kept while the row is the same, and follow it when it changes, goes, and comes back', async () => {

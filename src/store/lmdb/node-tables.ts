@@ -12,8 +12,8 @@ import { idCacheMax, type TransactionState } from './transaction.ts'
 type NodeMethods =
   | 'userIndexOf'
   | 'user'
-  | 'userBytes'
-  | 'userHasBytes'
+  | 'userStamp'
+  | 'userIsOf'
   | 'users'
   | 'addUser'
   | 'putUser'
@@ -38,8 +38,8 @@ export function nodeTables(
       return bytes && decodeUser(bytes)
     },
 
-    userBytes: (user: UserIndex) => environment.tables.users.get(user),
-    userHasBytes: (user: UserIndex, bytes: Buffer) => environment.tables.users.has(user, bytes),
+    userStamp: (user: UserIndex) => environment.tables.users.stampOf(user),
+    userIsOf: (user: UserIndex, stamp: number) => environment.tables.users.isOf(user, stamp),
 
     users(): Iterable<UserIndex> {
       return environment.tables.users.keys(0, everything) as Iterable<UserIndex>

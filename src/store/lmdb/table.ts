@@ -1,6 +1,7 @@
 // A table with what is not committed yet in memory: a transaction's rows, and those of transactions on their way into
 // LMDB. Reads see them all; what a transaction wrote leaves as one list of changes, in key order, each row once.
 import type { Database } from 'lmdb'
+import { pageIsOf, pageStampOf } from '../../lmdb/open.ts'
 
 export type Key = number | string
 
@@ -39,13 +40,14 @@ export class Table<K extends Key = number> {
     return viewOf(this.#db.getBinaryFast(key))
   }
 
-  /** Whether the row of `key` has these bytes: compared where they lie. */
-  has(key: K, bytes: Buffer): boolean {
-    if (this.#pending.size > 0 || this.#underWay.length > 0) return this.get(key)?.equals(bytes) === true
-    const shared = this.#db.getBinaryFast(key)
-    if (shared === undefined) return false
-    const { length } = shared // of the row: the buffer is longer, and has been given this one
-    return length === bytes.length && bytes.compare(shared, 0, length) === 0
+  /** The stamp of the page of `key`'s row; undefined for no row, and while something is not committed. */
+  stampOf(key: K): number | undefined {
+    return this.#pending.size > 0 || this.#underWay.length > 0 ? undefined : pageStampOf(this.#db, key)
+  }
+
+  /** Whether there is a row of `key` on a page that nothing was written to since `stamp`. */
+  isOf(key: K, stamp: number): boolean {
+    return this.#pending.size === 0 && this.#underWay.length === 0 && pageIsOf(this.#db, key, stamp)
   }
 
   /** `value` must not change before the transaction is committed, or `rows` of its changes has another of the same bytes. */

@@ -46,14 +46,10 @@ export function serverOptions(limits: ServerLimits) {
   }
 }
 
-/** On a lookup's answer, which pays for each: it is JSON as it says and so no page, and is not to be kept. */
-export const everyLookup = {
+/** On every answer: it is of the type that it says, not to be kept, and no page. */
+export const everyAnswer = {
   'x-content-type-options': 'nosniff',
   'cache-control': 'no-store',
-} as const
-/** On every other answer. */
-export const everyAnswer = {
-  ...everyLookup,
   'content-security-policy': "default-src 'none'; frame-ancestors 'none'",
 } as const
 

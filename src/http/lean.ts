@@ -1,13 +1,14 @@
-// The lookup that bidders wait for, in front of the framework: a plain GET of a user that is known, by a caller who may, is
-// answered by one write. Whatever is otherwise about a request (no right, no such user, a limited rate, a body, an end that
-// is under way) is left to the route, which answers the same and for everything else. Routing, hooks and replies of a
-// framework cost several times what the lookup does.
+// The lookup that bidders wait for, in front of the framework: a plain GET of a user that is known, by a caller who may, on a
+// connection that stays, is answered by one write. Whatever is otherwise about a request (no right, no such user, a limited
+// rate, a body, an answer before it that is under way, an end) is left to the route, which answers the same and for
+// everything else. Routing, hooks, checks of headers that are always the same and writing in parts cost several times what
+// the lookup does.
 import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import { performance } from 'node:perf_hooks'
 import { idProblem } from '../core/ids.ts'
 import type { RouteTimes } from '../metrics/http-meter.ts'
 import type { LookupPorts, StatusPorts } from './app.ts'
-import { everyLookup } from './hardening.ts'
+import { everyAnswer } from './hardening.ts'
 import { requestIdHeader } from './observe.ts'
 import type { SecurityOptions } from './security.ts'
 import { recentStaleHeaders } from './stale.ts'
@@ -23,20 +24,22 @@ export type LeanOptions = {
 
 const before = '/v1/users/'
 const after = '/personas'
-/** Names and values of an answer's headers in turn; the last four are set for each. */
-const headers = [
-  ...Object.entries(everyLookup).flat(),
+/** The beginning of every answer. */
+const fixed = lines([
+  ...Object.entries(everyAnswer).flat(),
   'content-type',
   'application/json; charset=utf-8',
-  requestIdHeader,
-  '',
-  'content-length',
-  '',
-]
-const idAt = headers.indexOf(requestIdHeader) + 1
-const lengthAt = headers.indexOf('content-length') + 1
+  'connection',
+  'keep-alive',
+])
 
-type Lean = LeanOptions & { readonly stale: (now: number) => readonly string[] }
+/** What an answer is made with beside the lookup. */
+type Lean = LeanOptions & {
+  /** Headers that say how old the data is, now (ms of a clock that is never set). */
+  readonly stale: (now: number) => readonly string[]
+  /** The head of an answer up to what is of the request. */
+  readonly head: () => string
+}
 
 /** What stands for itself in a path, of no more characters than an id has bytes; and with percent-encoded bytes. */
 const plainId = /^[\w.~!$&'()*+,=:@-]{1,256}$/
@@ -48,7 +51,7 @@ export function answerLean(server: Server, options: LeanOptions): void {
     request: IncomingMessage,
     response: ServerResponse,
   ) => void)[]
-  const lean = { ...options, stale: recentStaleHeaders(options.ports) }
+  const lean = { ...options, stale: recentStaleHeaders(options.ports), head: heads(server) }
   server.removeAllListeners('request')
   server.on('request', (request, response) => {
     if (!answered(request, response, lean)) for (const each of ordinary) each(request, response)
@@ -58,7 +61,8 @@ export function answerLean(server: Server, options: LeanOptions): void {
 /** Whether it was answered: if not, nothing was done. */
 function answered(request: IncomingMessage, response: ServerResponse, lean: Lean): boolean {
   const began = performance.now()
-  const id = request.method === 'GET' ? idOf(request.url!) : undefined
+  const { socket } = response // none while an answer before it is under way
+  const id = request.method === 'GET' && socket !== null ? idOf(request.url!) : undefined
   if (id === undefined || !isPlain(request) || lean.closing()) return false
   const { ports, security, times, requestId } = lean
   if (security !== undefined && !mayLookUp(request, security)) return false
@@ -70,13 +74,37 @@ function answered(request: IncomingMessage, response: ServerResponse, lean: Lean
   }
   if (json === undefined) return false
   const length = Buffer.byteLength(json)
-  headers[idAt] = requestId(request)
-  headers[lengthAt] = String(length)
   const stale = lean.stale(began)
-  response.writeHead(200, stale.length === 0 ? headers : [...headers, ...stale])
-  response.end(json, length === json.length ? 'latin1' : 'utf8') // of ASCII both are the same, and the first is quicker
+  const told = stale.length === 0 ? '' : lines(stale)
+  // the connection is done with this response when it has finished, whoever wrote it
+  socket!.write(
+    `${lean.head()}${told}${requestIdHeader}: ${requestId(request)}\r\ncontent-length: ${length}\r\n\r\n${json}`,
+    length === json.length ? 'latin1' : 'utf8', // of ASCII both are the same, and the first is quicker
+    () => response.emit('finish'),
+  )
   times.observe(200, performance.now() - began)
   return true
+}
+
+/** Names and values in turn as lines of a head. */
+function lines(headers: readonly string[]): string {
+  let all = ''
+  for (let i = 0; i < headers.length; i += 2) all += `${headers[i]}: ${headers[i + 1]}\r\n`
+  return all
+}
+
+/** Heads of `server`, each as of its second. */
+function heads(server: Server): () => string {
+  let until = 0
+  let head = ''
+  return () => {
+    const now = Date.now()
+    if (now < until && until - now <= 1000) return head
+    until = (Math.floor(now / 1000) + 1) * 1000
+    const alive = `timeout=${Math.floor(server.keepAliveTimeout / 1000)}`
+    head = `HTTP/1.1 200 OK\r\n${fixed}${lines(['keep-alive', alive, 'date', new Date(now).toUTCString()])}`
+    return head
+  }
 }
 
 /** The user id of a path that is the lookup's; undefined for any other, and for what is no id. */
@@ -96,10 +124,13 @@ function decoded(part: string): string | undefined {
   }
 }
 
-/** No body, and nothing that asks for more than an answer. */
-function isPlain({ headers, httpVersionMinor }: IncomingMessage): boolean {
+/** HTTP/1.1 on a connection that stays, no body, and nothing that asks for more than an answer. */
+function isPlain({ headers, httpVersion }: IncomingMessage): boolean {
+  const { connection } = headers
   return (
-    (httpVersionMinor !== 1 || headers.host !== undefined) &&
+    httpVersion === '1.1' &&
+    headers.host !== undefined &&
+    (connection === undefined || connection === 'keep-alive') &&
     headers['content-length'] === undefined &&
     headers['transfer-encoding'] === undefined &&
     headers.expect === undefined &&

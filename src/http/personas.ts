@@ -21,7 +21,7 @@ export const personaRoutes: FastifyPluginAsync<{ ports: LookupPorts & StatusPort
     const found = ports.lookUpJson(id)
     if (found === undefined) return sendProblem(reply, neverSeen(id))
     markStale(reply, ports)
-    return reply.removeHeader('content-security-policy').type(json).send(found)
+    return reply.type(json).send(found)
   }
   // nearly all of these are answered in front of the framework (lean.ts), the same
   app.get<{ Params: { id: string } }>(operations.getPersonas.path, (request, reply) => {

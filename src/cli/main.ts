@@ -3,51 +3,31 @@
 import { Command, CommanderError } from 'commander'
 import { messageOf, UsageError } from '../errors.ts'
 import { versionOf } from '../version.ts'
-import { addBackup } from './backup.ts'
-import { addCalibrate } from './calibrate.ts'
-import { addConfig } from './config.ts'
-import { addDemo } from './demo.ts'
-import { addDoctor } from './doctor.ts'
-import { addErase } from './erase.ts'
-import { addEvaluate } from './evaluate.ts'
-import { addExplain } from './explain.ts'
-import { addExport } from './export.ts'
-import { addLookup } from './lookup.ts'
-import { addMigrate } from './migrate.ts'
-import { addPersonas } from './personas.ts'
-import { addPrototypes } from './prototypes.ts'
-import { addQuarantine } from './quarantine.ts'
-import { addReplay } from './replay.ts'
-import { addServe } from './serve.ts'
-import { addSinks } from './sinks.ts'
-import { addTokens } from './tokens.ts'
-import { addTopics } from './topics.ts'
-import { addVerify } from './verify.ts'
-import { addWebhooks } from './webhooks.ts'
 
-const commands = [
-  addDemo,
-  addReplay,
-  addServe,
-  addPrototypes,
-  addPersonas,
-  addLookup,
-  addExplain,
-  addExport,
-  addCalibrate,
-  addEvaluate,
-  addVerify,
-  addErase,
-  addBackup,
-  addMigrate,
-  addQuarantine,
-  addSinks,
-  addTokens,
-  addWebhooks,
-  addTopics,
-  addDoctor,
-  addConfig,
-]
+/** In the order of the help. One is loaded when it is called: all of them take several times as long as most need to run. */
+const commands: Readonly<Record<string, () => Promise<(program: Command) => void>>> = {
+  demo: async () => (await import('./demo.ts')).addDemo,
+  replay: async () => (await import('./replay.ts')).addReplay,
+  serve: async () => (await import('./serve.ts')).addServe,
+  prototypes: async () => (await import('./prototypes.ts')).addPrototypes,
+  personas: async () => (await import('./personas.ts')).addPersonas,
+  lookup: async () => (await import('./lookup.ts')).addLookup,
+  explain: async () => (await import('./explain.ts')).addExplain,
+  export: async () => (await import('./export.ts')).addExport,
+  calibrate: async () => (await import('./calibrate.ts')).addCalibrate,
+  evaluate: async () => (await import('./evaluate.ts')).addEvaluate,
+  verify: async () => (await import('./verify.ts')).addVerify,
+  erase: async () => (await import('./erase.ts')).addErase,
+  backup: async () => (await import('./backup.ts')).addBackup,
+  migrate: async () => (await import('./migrate.ts')).addMigrate,
+  quarantine: async () => (await import('./quarantine.ts')).addQuarantine,
+  sinks: async () => (await import('./sinks.ts')).addSinks,
+  tokens: async () => (await import('./tokens.ts')).addTokens,
+  webhooks: async () => (await import('./webhooks.ts')).addWebhooks,
+  topics: async () => (await import('./topics.ts')).addTopics,
+  doctor: async () => (await import('./doctor.ts')).addDoctor,
+  config: async () => (await import('./config.ts')).addConfig,
+}
 
 async function main(): Promise<number> {
   const program = new Command('kindred')
@@ -55,7 +35,9 @@ async function main(): Promise<number> {
     .version(versionOf())
     .showHelpAfterError('(--help tells more)')
     .exitOverride()
-  for (const add of commands) add(program)
+  const [name = ''] = process.argv.slice(2)
+  const called = Object.hasOwn(commands, name) ? [commands[name]!] : Object.values(commands)
+  for (const load of called) (await load())(program)
   exitOnUsage(program)
   try {
     await program.parseAsync()

@@ -24,8 +24,6 @@ const batchesPerSecond = 50
 const tinyShoppers = 40
 /** Of the synthetic shop, where the real year is not at hand; and ten times as many. */
 const shoppers = 5_000
-/** Pairs at ten times the users: fewer, so that the whole takes no more than five minutes. */
-const pairsOfTenfold = 3
 /** Answers that are hashed, and whose mean size the bare route's answer has. */
 const answersHashed = 1_000
 
@@ -82,8 +80,7 @@ export async function lookupBench({ tiny, report }: BenchOptions): Promise<Bench
     const oneServe = await measureAll({ shop, size, generator, report })
     const tenfold = await prepareShop(shopSequence(10 * shop.users), join(dir, 'tenfold'))
     report(`${tenfold.name}, ${tenfold.users} users`)
-    const pairs = Math.min(size.pairs, pairsOfTenfold)
-    const users10x = await measure({ shop: tenfold, size: { ...size, pairs }, generator, report })
+    const users10x = await measure({ shop: tenfold, size, generator, report })
     return { ...figures, ...oneServe, users10x }
   })
 }

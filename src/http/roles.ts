@@ -23,13 +23,14 @@ export function refuseOthers(app: FastifyInstance, role: 'all' | 'ingest' | 'loo
         title: 'not served here',
         detail: `this process was started with \`--role ${role}\`: ask the one with \`--role ${by}\` on the same data directory`,
       })
-    app.route({
-      method: operation.method,
-      url: operation.path,
-      exposeHeadRoute: false,
-      // before the body, which may be of a type or a size that only the other role takes
-      onRequest: (_request, reply, _done) => void refuse(reply),
-      handler: (_request, reply) => refuse(reply),
-    })
+    for (const method of operation.method === 'GET' ? ['GET', 'HEAD'] : [operation.method])
+      app.route({
+        method,
+        url: operation.path,
+        exposeHeadRoute: false,
+        // before the body, which may be of a type or a size that only the other role takes
+        onRequest: (_request, reply, _done) => void refuse(reply),
+        handler: (_request, reply) => refuse(reply),
+      })
   }
 }

@@ -51,6 +51,8 @@ describe('serve by roles', () => {
         assert.equal(reply.headers.get('content-type'), 'application/problem+json; charset=utf-8')
         assert.match(((await reply.json()) as { detail: string }).detail, new RegExp(`--role ${other}`))
       }
+      const heads = [`${ingest.url}/v1/users/a/personas`, `${lookup.url}/v1/quarantine`]
+      for (const url of heads) assert.equal((await fetch(url, { method: 'HEAD' })).status, 421, url)
       assert.equal((await ingest.get('/nothing')).status, 404)
       assert.equal((await ingest.get('/readyz')).body.role, 'ingest')
       assert.equal((await lookup.get('/readyz')).body.role, 'lookup')
@@ -168,9 +170,10 @@ describe('SIGTERM', () => {
       await Promise.all(clients)
       for (const agent of agents) agent.destroy()
       const odd = seen.filter((status) => status !== '200' && status !== 'ECONNREFUSED')
-      // a connection that is idle may be closed as the next request is written: its client sends it again
+      // a connection that is idle may be closed as the next request is written, and one that was made again at that moment
+      // with the socket that listened: its client sends it again
       assert.ok(odd.filter((status) => status !== 'ECONNRESET').length === 0, JSON.stringify(odd))
-      assert.ok(odd.length <= agents.length, `${odd.length} were cut`)
+      assert.ok(odd.length <= 2 * agents.length, `${odd.length} were cut`)
       assert.equal((await ended).code, 0)
       assert.equal((await ingest.stop()).code, 0)
     }))

@@ -1,6 +1,6 @@
 // Every request is counted: by route and status, with the time from its headers to the end of its answer. And it has an id,
 // its client's or one of ours, which its answer names.
-import { randomBytes } from 'node:crypto'
+import { randomUUID } from 'node:crypto'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import type { FastifyContextConfig, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
@@ -25,12 +25,11 @@ const idForm = /^[\w.:+/=@-]{1,128}$/
 
 /** Ids of requests: the client's where it is well-formed, else of this process and a number. */
 export function requestIds(): (request: Pick<IncomingMessage, 'headers'>) => string {
-  // with its number so short that V8 makes one string of it, not a chain that is joined when it is written
-  const prefix = `${randomBytes(4).toString('base64url').slice(0, 5)}-`
+  const prefix = randomUUID().slice(0, 13)
   let count = 0
   return ({ headers }) => {
     const given = headers[requestIdHeader]
-    return typeof given === 'string' && idForm.test(given) ? given : `${prefix}${(++count).toString(36)}`
+    return typeof given === 'string' && idForm.test(given) ? given : `${prefix}-${(++count).toString(36)}`
   }
 }
 

@@ -116,7 +116,7 @@ describe('requests', () => {
       }
       const words = ['a', '7f3c-9/b:2@x+y=', 'x'.repeat(128)]
       for (const word of words) assert.equal((await ask('/healthz', word)).id, word)
-      const ours = /^[\w-]{5}-[0-9a-z]+$/
+      const ours = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-z]+$/
       const made = new Set<string>()
       for (const bad of [undefined, '', 'two words', 'x'.repeat(129), '"quoted"', 'é', '{"a":1}']) {
         const { id } = await ask('/healthz', bad)

@@ -47,7 +47,7 @@ const full: Size = {
   slice: 0.5,
   ingesting: 3,
   batch: 1.5,
-  events: 300_000,
+  events: 600_000,
 }
 const small: Size = {
   pairs: 1,

@@ -1,5 +1,4 @@
 // The ingest thread as the process that has it sees it: started, listened to, and ended.
-import { performance } from 'node:perf_hooks'
 import { Worker } from 'node:worker_threads'
 import type { FastifyBaseLogger } from 'fastify'
 import { unreachable } from './core/assert.ts'

@@ -1,6 +1,5 @@
 // What `serve` is told beside the data: who may ask, and what the segments of OpenRTB are. Checked before anything starts.
 import { readFileSync } from 'node:fs'
-import { performance } from 'node:perf_hooks'
 import { FatalError, messageOf, UsageError } from './errors.ts'
 import { type OpenRtbMapping, parseOpenRtbMapping } from './http/openrtb-mapping.ts'
 import type { SecurityOptions } from './http/security.ts'

@@ -1,6 +1,5 @@
 // `serve` as a library, by role: `ingest` has the ingest thread and takes events, `lookup` reads the same directory and
 // answers, from as many processes as there are cores, `all` does both, on separate threads.
-import { performance } from 'node:perf_hooks'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { FastifyBaseLogger, FastifyInstance } from 'fastify'
 import { Controls } from './controls.ts'

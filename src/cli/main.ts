@@ -4,7 +4,7 @@ import { Command, CommanderError } from 'commander'
 import { messageOf, UsageError } from '../errors.ts'
 import { versionOf } from '../version.ts'
 
-/** In the order of the help. One is loaded when it is called: all of them take several times as long as most need to run. */
+/** In the order of the help. One is loaded when it is called: loading all of them takes about twice as long. */
 const commands: Readonly<Record<string, () => Promise<(program: Command) => void>>> = {
   demo: async () => (await import('./demo.ts')).addDemo,
   replay: async () => (await import('./replay.ts')).addReplay,

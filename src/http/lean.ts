@@ -4,7 +4,6 @@
 // everything else. Routing, hooks, checks of headers that are always the same and writing in parts cost several times what
 // the lookup does.
 import type { IncomingMessage, Server, ServerResponse } from 'node:http'
-import { performance } from 'node:perf_hooks'
 import { idProblem } from '../core/ids.ts'
 import type { RouteTimes } from '../metrics/http-meter.ts'
 import type { LookupPorts, StatusPorts } from './app.ts'

@@ -48,7 +48,6 @@ export class Lags {
   /** As of the place that is furthest behind, ms. */
   behindMs(now: number): number {
     let most = 0
-    if (this.#lags.size === 0) return most
     for (const { lag } of this.#lags.values()) most = Math.max(most, lag.behindMs(now))
     return most
   }

@@ -80,13 +80,22 @@ export function decodeBlock(
           ref: { source: header.source ?? logName, offset: refOffset >= 0 ? refOffset : offset },
           format: erased.has(i) ? { kind: 'erased' } : header.format,
           text: block.toString(allAscii ? 'latin1' : 'utf8', start, end),
-          wellFormed: allWellFormed || isUtf8(block.subarray(start, end)),
+          wellFormed: (allWellFormed && isCut(block, start, end)) || isUtf8(block.subarray(start, end)),
         },
       ),
     )
     start = end
   }
   return records
+}
+
+/** Whether a record lies between characters of well-formed text: two halves of one character make it whole together. */
+function isCut(text: Buffer, from: number, to: number): boolean {
+  return !isContinuation(text[from]) && !isContinuation(text[to])
+}
+
+function isContinuation(byte = 0): boolean {
+  return (byte & 0xc0) === 0x80
 }
 
 /** A record of a block, whose bytes are copied only when they are asked for. */

@@ -107,7 +107,12 @@ describe('retention', () => {
 })
 
 describe('a block', () => {
-  const bytes = fc.uint8Array({ maxLength: 20 })
+  const bytes = fc.oneof(
+    fc.uint8Array({ maxLength: 20 }),
+    fc.uint8Array({ min: 0x80, max: 0xc3, maxLength: 2 }),
+  )
+  /** One character in two records: what they are together is well-formed, and neither of them is. */
+  const halves = [Uint8Array.of(0xc2), Uint8Array.of(0x80)]
 
   it('gives back its records, byte for byte, well-formed or not', () =>
     fc.assert(
@@ -128,6 +133,7 @@ describe('a block', () => {
           assert.equal(wellFormed, Buffer.from(text).equals(Buffer.from(records[n]!)))
         }
       }),
+      { examples: [[halves, false]] },
     ))
 
   it('can lose the bytes of some records and keeps the others, their places and their names', () =>

@@ -3,10 +3,11 @@
 // the same cores; and the same with ten times the users. Both sides take turns, because machines are noisy; medians count.
 import { rmSync } from 'node:fs'
 import { join } from 'node:path'
-import { halfOf, histogramsOf, medians, msAt, type Pair, rounded } from './lookup/figures.ts'
+import { type Half, halfOf, histogramsOf, medians, msAt, type Pair, rounded } from './lookup/figures.ts'
 import { whileIngesting } from './lookup/ingest.ts'
 import { type Generator, type Measured, startGenerator, startKindred, startPeer } from './lookup/processes.ts'
 import { prepareShop, type Shop } from './lookup/shop.ts'
+import { stolenShareSince } from './lookup/stolen.ts'
 import {
   type BenchOptions,
   type BenchResult,
@@ -43,8 +44,8 @@ const full: Size = {
   pairs: 5,
   warm: 2.5,
   saturated: 1.5,
-  steady: 2.5,
-  slice: 0.5,
+  steady: 10, // a hundredth of five seconds is one stall of the machine's; of ten seconds, several
+  slice: 0.25,
   ingesting: 3,
   batch: 1.5,
   events: 600_000,
@@ -104,34 +105,48 @@ async function measureQuiet({ shop, size, generator, report }: Context) {
   const answers = await answersOf(kindred.port, shop)
   const answerBytes = Math.round(answers.reduce((sum, { length }) => sum + length, 0) / answers.length)
   await using bare = await startPeer('bare', answerBytes)
+  await using again = await startPeer('bare', answerBytes)
   await using floor = await startPeer('floor', answerBytes)
   await using _targets = await targets(generator, {
     subject: { port: kindred.port, requests: shop.lookups },
     batches: { port: kindred.port, requests: shop.batches },
     bare: { port: bare.port, requests: shop.lookups },
+    again: { port: again.port, requests: shop.lookups },
     floor: { port: floor.port, requests: shop.lookups },
   })
-  for (const target of ['subject', 'bare', 'floor']) await generator.run({ target, seconds: size.warm })
+  for (const target of ['subject', 'bare', 'again', 'floor'])
+    await generator.run({ target, seconds: size.warm })
   await generator.run({ target: 'batches', seconds: size.warm, perSecond: batchesPerSecond })
-  const saturated = await pairsOf(size, size.saturated, (target, seconds) =>
-    generator.run({ target, seconds }),
-  )
-  const steady = await pairsOf(size, size.steady, (target, seconds) =>
-    generator.run({ target, seconds, perSecond }),
-  )
+  const saturated = await roundsOf(['subject', 'bare'], {
+    ...size,
+    seconds: size.saturated,
+    run: (target, seconds) => generator.run({ target, seconds }),
+  })
+  const stolenShare = stolenShareSince()
+  const steady = await roundsOf(['subject', 'bare', 'again'], {
+    ...size,
+    seconds: size.steady,
+    run: (target, seconds) => generator.run({ target, seconds, perSecond }),
+  })
+  const stolen = stolenShare()
   const floorSaturated = await generator.run({ target: 'floor', seconds: size.saturated })
   const floorSteady = await generator.run({ target: 'floor', seconds: size.steady, perSecond })
   const batches = []
   for (let n = 0; n < size.pairs; n++)
     batches.push(await generator.run({ target: 'batches', seconds: size.batch, perSecond: batchesPerSecond }))
   report(
-    `${perSecond} lookups a second, ms:\n${histogramsOf({ ...sidesOf(steady), floor: [floorSteady.histogram] })}`,
+    `${perSecond} lookups a second, ms:\n${histogramsOf({ ...sidesOf(steady), 'bare again': steady.map(({ again }) => again.histogram), floor: [floorSteady.histogram] })}`,
   )
   report(
     `${batchesPerSecond} batches of 100 a second, ms:\n${histogramsOf({ kindred: batches.map(({ histogram }) => histogram) })}`,
   )
   const rate = medians(saturated, (half) => half.perSecond)
-  const p99 = medians(steady, ({ histogram }) => msAt(histogram, 99))
+  const p99Of = ({ histogram }: Half) => msAt(histogram, 99)
+  const p99 = medians(steady, p99Of)
+  const equal = medians(
+    steady.map(({ again, bare }) => ({ subject: again, bare })),
+    p99Of,
+  )
   return {
     answerBytes,
     hash: hashOfLines(answers),
@@ -143,6 +158,10 @@ async function measureQuiet({ shop, size, generator, report }: Context) {
       p99_ms: p99.subject,
       bare_p99_ms: p99.bare,
       p99_ratio_to_bare: rounded(p99.ratio),
+      p99_ratios_to_bare: p99.ratios.map(rounded),
+      bare_p99_ratio_to_bare: rounded(equal.ratio),
+      bare_p99_ratios_to_bare: equal.ratios.map(rounded),
+      stolen_cpu_share: stolen === undefined ? null : rounded(stolen),
       generator_floor_p99_ms: msAt(floorSteady.histogram, 99),
       generator_cpu_share: rounded(floorSteady.generatorCpuSeconds / floorSteady.seconds),
       batch100_p99_ms: median(batches.map(({ histogram }) => msAt(histogram, 99))),
@@ -217,21 +236,37 @@ async function measureAll({ shop, size, generator, report }: Context) {
   }
 }
 
-/** Runs both sides in turns: `seconds` of each in a pair, a slice at a time, and each first in every other slice. */
-async function pairsOf(
-  { pairs, slice }: Size,
-  seconds: number,
-  run: (target: string, seconds: number) => Promise<Measured>,
-): Promise<Pair[]> {
-  const all: Pair[] = []
-  while (all.length < pairs) {
-    const slices = { subject: [] as Measured[], bare: [] as Measured[] }
+/**
+ * Runs the sides in turns: `seconds` of each in a round, a slice at a time, and each goes first as often as the others.
+ *
+ * @returns what each did in each of the rounds, of which there are `pairs`
+ */
+async function roundsOf<Side extends string>(
+  sides: readonly Side[],
+  {
+    pairs,
+    slice,
+    seconds,
+    run,
+  }: {
+    readonly pairs: number
+    readonly slice: number
+    readonly seconds: number
+    readonly run: (side: Side, seconds: number) => Promise<Measured>
+  },
+): Promise<Record<Side, Half>[]> {
+  const rounds: Record<Side, Half>[] = []
+  while (rounds.length < pairs) {
+    const slices = new Map(sides.map((side) => [side, [] as Measured[]]))
     for (let n = 0; n * slice < seconds; n++)
-      for (const side of n % 2 === 0 ? (['subject', 'bare'] as const) : (['bare', 'subject'] as const))
-        slices[side].push(await run(side, slice))
-    all.push({ subject: halfOf(slices.subject), bare: halfOf(slices.bare) })
+      for (let turn = 0; turn < sides.length; turn++) {
+        const side = sides[(n + turn) % sides.length]!
+        slices.get(side)!.push(await run(side, slice))
+      }
+    const halves = sides.map((side) => [side, halfOf(slices.get(side)!)])
+    rounds.push(Object.fromEntries(halves) as Record<Side, Half>)
   }
-  return all
+  return rounds
 }
 
 function sidesOf(pairs: readonly Pair[]) {

@@ -73,6 +73,7 @@ describe('benchmarks', () => {
         'ratio_to_bare_fastify',
         'p99_ms',
         'p99_ratio_to_bare',
+        'bare_p99_ratio_to_bare',
         'p99_while_ingesting_ms',
         'p99_while_ingesting_ratio_to_bare',
         'batch100_p99_ms',

@@ -26,12 +26,14 @@ export function msAt(histogram: Histogram, percentage: number): number {
   return histogram.getValueAtPercentile(percentage) / 1000
 }
 
-/** Medians over pairs: of each side, and of the ratio within a pair. */
+/** Medians over pairs: of each side, and of the ratio within a pair; and these ratios. */
 export function medians(pairs: readonly Pair[], of: (half: Half) => number) {
+  const ratios = pairs.map(({ subject, bare }) => of(subject) / of(bare))
   return {
     subject: median(pairs.map(({ subject }) => of(subject))),
     bare: median(pairs.map(({ bare }) => of(bare))),
-    ratio: median(pairs.map(({ subject, bare }) => of(subject) / of(bare))),
+    ratio: median(ratios),
+    ratios,
   }
 }
 

@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { type Half, halfOf, histogramsOf, medians, msAt, type Pair, rounded } from './lookup/figures.ts'
 import { whileIngesting } from './lookup/ingest.ts'
 import { type Generator, type Measured, startGenerator, startKindred, startPeer } from './lookup/processes.ts'
-import { prepareShop, type Shop } from './lookup/shop.ts'
+import { batchIds, prepareShop, type Shop } from './lookup/shop.ts'
 import { stolenShareSince } from './lookup/stolen.ts'
 import {
   type BenchOptions,
@@ -22,6 +22,8 @@ const connections = 32
 const perSecond = 2_000
 /** Batches of a hundred ids a second. */
 const batchesPerSecond = 50
+/** Of an answer in a batch beside the answer itself. */
+const bytesBesideInBatch = '"found":true,,'.length
 const tinyShoppers = 40
 /** Of the synthetic shop, where the real year is not at hand; and ten times as many. */
 const shoppers = 5_000
@@ -47,7 +49,7 @@ const full: Size = {
   steady: 10, // a hundredth of five seconds is one stall of the machine's; of ten seconds, several
   slice: 0.25,
   ingesting: 3,
-  batch: 1.5,
+  batch: 4,
   events: 600_000,
 }
 const small: Size = {
@@ -106,17 +108,20 @@ async function measureQuiet({ shop, size, generator, report }: Context) {
   const answerBytes = Math.round(answers.reduce((sum, { length }) => sum + length, 0) / answers.length)
   await using bare = await startPeer('bare', answerBytes)
   await using again = await startPeer('bare', answerBytes)
+  await using bareBatch = await startPeer('bare', batchIds * (answerBytes + bytesBesideInBatch))
   await using floor = await startPeer('floor', answerBytes)
   await using _targets = await targets(generator, {
     subject: { port: kindred.port, requests: shop.lookups },
     batches: { port: kindred.port, requests: shop.batches },
+    bareBatches: { port: bareBatch.port, requests: shop.lookups },
     bare: { port: bare.port, requests: shop.lookups },
     again: { port: again.port, requests: shop.lookups },
     floor: { port: floor.port, requests: shop.lookups },
   })
   for (const target of ['subject', 'bare', 'again', 'floor'])
     await generator.run({ target, seconds: size.warm })
-  await generator.run({ target: 'batches', seconds: size.warm, perSecond: batchesPerSecond })
+  for (const target of ['batches', 'bareBatches'])
+    await generator.run({ target, seconds: size.warm, perSecond: batchesPerSecond })
   const saturated = await roundsOf(['subject', 'bare'], {
     ...size,
     seconds: size.saturated,
@@ -131,14 +136,17 @@ async function measureQuiet({ shop, size, generator, report }: Context) {
   const stolen = stolenShare()
   const floorSaturated = await generator.run({ target: 'floor', seconds: size.saturated })
   const floorSteady = await generator.run({ target: 'floor', seconds: size.steady, perSecond })
-  const batches = []
-  for (let n = 0; n < size.pairs; n++)
-    batches.push(await generator.run({ target: 'batches', seconds: size.batch, perSecond: batchesPerSecond }))
+  const batches = await roundsOf(['batches', 'bareBatches'], {
+    ...size,
+    slice: size.batch / 4, // several requests even of a tiny run
+    seconds: size.batch,
+    run: (target, seconds) => generator.run({ target, seconds, perSecond: batchesPerSecond }),
+  })
   report(
     `${perSecond} lookups a second, ms:\n${histogramsOf({ ...sidesOf(steady), 'bare again': steady.map(({ again }) => again.histogram), floor: [floorSteady.histogram] })}`,
   )
   report(
-    `${batchesPerSecond} batches of 100 a second, ms:\n${histogramsOf({ kindred: batches.map(({ histogram }) => histogram) })}`,
+    `${batchesPerSecond} batches of 100 a second, ms:\n${histogramsOf({ kindred: batches.map((round) => round.batches.histogram), 'bare fastify': batches.map((round) => round.bareBatches.histogram) })}`,
   )
   const rate = medians(saturated, (half) => half.perSecond)
   const p99Of = ({ histogram }: Half) => msAt(histogram, 99)
@@ -164,7 +172,8 @@ async function measureQuiet({ shop, size, generator, report }: Context) {
       stolen_cpu_share: stolen === undefined ? null : rounded(stolen),
       generator_floor_p99_ms: msAt(floorSteady.histogram, 99),
       generator_cpu_share: rounded(floorSteady.generatorCpuSeconds / floorSteady.seconds),
-      batch100_p99_ms: median(batches.map(({ histogram }) => msAt(histogram, 99))),
+      batch100_p99_ms: median(batches.map((round) => p99Of(round.batches))),
+      bare_batch100_p99_ms: median(batches.map((round) => p99Of(round.bareBatches))),
     },
   }
 }

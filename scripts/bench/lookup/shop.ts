@@ -14,7 +14,7 @@ const seed = 1
 /** Requests that are made ready, of users drawn from all with repetition. */
 const lookupsReady = 20_000
 const batchesReady = 200
-const batchIds = 100
+export const batchIds = 100
 const linesAtOnce = 10_000
 
 export type Shop = {

@@ -22,7 +22,7 @@ import { observeRequests, requestIdHeader, requestIds } from './observe.ts'
 import { openApiRoutes } from './openapi.ts'
 import { openRtbRoutes } from './openrtb.ts'
 import { type OpenRtbMapping, ownNames } from './openrtb-mapping.ts'
-import { operations } from './operations.ts'
+import { type Operation, operations } from './operations.ts'
 import { personaRoutes } from './personas.ts'
 import type { ControlPorts, ReadPorts } from './ports.ts'
 import { type Problem, ProblemError, sendProblem } from './problem.ts'
@@ -140,9 +140,15 @@ export function createApp(options: AppOptions): FastifyInstance {
     app.addHook('preClose', async () => {
       closing = true
     })
-    const { method, path } = operations.getPersonas
-    const times = observed.http.route(method, path)
-    answerLean(app.server, { ports: options.ports, security, times, requestId, closing: () => closing })
+    const timesOf = ({ method, path }: Operation) => observed.http.route(method, path)
+    answerLean(app.server, {
+      ports: options.ports,
+      security,
+      times: timesOf(operations.getPersonas),
+      batchTimes: timesOf(operations.getPersonasBatch),
+      requestId,
+      closing: () => closing,
+    })
   }
   return app
 }

@@ -1,14 +1,18 @@
-// The lookup that bidders wait for, in front of the framework: a plain GET of a user that is known, by a caller who may, on a
-// connection that stays, is answered by one write. Whatever is otherwise about a request (no right, no such user, a limited
-// rate, a body, an answer before it that is under way, an end) is left to the route, which answers the same and for
-// everything else. Routing, hooks, checks of headers that are always the same and writing in parts cost several times what
-// the lookup does.
+// The lookups that bidders wait for, in front of the framework: a plain GET of a user that is known, and a batch whose body
+// comes with its head, by a caller who may, on a connection that stays, are answered by one write. Whatever is otherwise
+// about a request (no right, no such user, a limited rate, a body of a GET, an answer before it that is under way, an end) is
+// left to the route, which answers the same and for everything else. Routing, hooks, checks of headers that are always the
+// same and writing in parts cost several times what the lookup does.
 import type { IncomingMessage, Server, ServerResponse } from 'node:http'
+import type { Socket } from 'node:net'
 import { idProblem } from '../core/ids.ts'
 import type { RouteTimes } from '../metrics/http-meter.ts'
 import type { LookupPorts, StatusPorts } from './app.ts'
 import { everyAnswer } from './hardening.ts'
+import { mayBeWhole, takeIds } from './lean-batch.ts'
 import { requestIdHeader } from './observe.ts'
+import { operations } from './operations.ts'
+import { batchJson } from './personas.ts'
 import type { SecurityOptions } from './security.ts'
 import { recentStaleHeaders } from './stale.ts'
 
@@ -16,6 +20,7 @@ export type LeanOptions = {
   readonly ports: LookupPorts & StatusPorts
   readonly security: SecurityOptions | undefined
   readonly times: RouteTimes
+  readonly batchTimes: RouteTimes
   readonly requestId: (request: IncomingMessage) => string
   /** Whether the server is about to end: connections are closed with their answers then. */
   readonly closing: () => boolean
@@ -23,6 +28,7 @@ export type LeanOptions = {
 
 const before = '/v1/users/'
 const after = '/personas'
+const batchPath = operations.getPersonasBatch.path
 /** The beginning of every answer. */
 const fixed = lines([
   ...Object.entries(everyAnswer).flat(),
@@ -53,7 +59,12 @@ export function answerLean(server: Server, options: LeanOptions): void {
   const lean = { ...options, stale: recentStaleHeaders(options.ports), head: heads(server) }
   server.removeAllListeners('request')
   server.on('request', (request, response) => {
-    if (!answered(request, response, lean)) for (const each of ordinary) each(request, response)
+    const ordinarily = () => {
+      for (const each of ordinary) each(request, response)
+    }
+    if (request.method === 'POST' && request.url === batchPath)
+      answerBatch({ request, response, lean, ordinarily })
+    else if (!answered(request, response, lean)) ordinarily()
   })
 }
 
@@ -62,8 +73,8 @@ function answered(request: IncomingMessage, response: ServerResponse, lean: Lean
   const began = performance.now()
   const { socket } = response // none while an answer before it is under way
   const id = request.method === 'GET' && socket !== null ? idOf(request.url!) : undefined
-  if (id === undefined || !isPlain(request) || lean.closing()) return false
-  const { ports, security, times, requestId } = lean
+  if (id === undefined || hasBody(request) || !isPlain(request) || lean.closing()) return false
+  const { ports, security } = lean
   if (security !== undefined && !mayLookUp(request, security)) return false
   let json: string | undefined
   try {
@@ -72,17 +83,55 @@ function answered(request: IncomingMessage, response: ServerResponse, lean: Lean
     return false // the route comes upon the same, and says so
   }
   if (json === undefined) return false
+  write(json, { request, response, socket: socket!, lean, began })
+  lean.times.observe(200, performance.now() - began)
+  return true
+}
+
+/** Answers a batch, at the next tick: by then the body is there, if it came with the head. */
+function answerBatch({
+  request,
+  response,
+  lean,
+  ordinarily,
+}: {
+  readonly request: IncomingMessage
+  readonly response: ServerResponse
+  readonly lean: Lean
+  readonly ordinarily: () => void
+}): void {
+  if (!isPlain(request) || !mayBeWhole(request)) return ordinarily()
+  const { ports, security, batchTimes } = lean
+  if (security !== undefined && !mayLookUp(request, security)) return ordinarily()
+  const began = performance.now()
+  process.nextTick(() => {
+    const { socket } = response
+    if (socket === null || lean.closing()) return ordinarily()
+    const json = takeIds(request, (ids) => batchJson(ids, ports))
+    if (json === undefined) return ordinarily()
+    write(json, { request, response, socket, lean, began })
+    batchTimes.observe(200, performance.now() - began)
+  })
+}
+
+type Writing = {
+  readonly request: IncomingMessage
+  readonly response: ServerResponse
+  readonly socket: Socket
+  readonly lean: Lean
+  readonly began: number
+}
+
+/** Writes the whole answer: the connection is done with `response` when it has finished, whoever wrote it. */
+function write(json: string, { request, response, socket, lean, began }: Writing): void {
   const length = Buffer.byteLength(json)
   const stale = lean.stale(began)
   const told = stale.length === 0 ? '' : lines(stale)
-  // the connection is done with this response when it has finished, whoever wrote it
-  socket!.write(
-    `${lean.head()}${told}${requestIdHeader}: ${requestId(request)}\r\ncontent-length: ${length}\r\n\r\n${json}`,
+  socket.write(
+    `${lean.head()}${told}${requestIdHeader}: ${lean.requestId(request)}\r\ncontent-length: ${length}\r\n\r\n${json}`,
     length === json.length ? 'latin1' : 'utf8', // of ASCII both are the same, and the first is quicker
     () => response.emit('finish'),
   )
-  times.observe(200, performance.now() - began)
-  return true
 }
 
 /** Names and values in turn as lines of a head. */
@@ -123,15 +172,17 @@ function decoded(part: string): string | undefined {
   }
 }
 
-/** HTTP/1.1 on a connection that stays, no body, and nothing that asks for more than an answer. */
+function hasBody({ headers }: IncomingMessage): boolean {
+  return headers['content-length'] !== undefined || headers['transfer-encoding'] !== undefined
+}
+
+/** HTTP/1.1 on a connection that stays, and nothing that asks for more than an answer. */
 function isPlain({ headers, httpVersion }: IncomingMessage): boolean {
   const { connection } = headers
   return (
     httpVersion === '1.1' &&
     headers.host !== undefined &&
     (connection === undefined || connection === 'keep-alive') &&
-    headers['content-length'] === undefined &&
-    headers['transfer-encoding'] === undefined &&
     headers.expect === undefined &&
     headers.upgrade === undefined &&
     headers['accept-version'] === undefined

@@ -41,11 +41,15 @@ export const personaRoutes: FastifyPluginAsync<{ ports: LookupPorts & StatusPort
     operations.getPersonasBatch,
     ({ body, reply }) => {
       markStale(reply, ports)
-      const users = body.user_ids.map((id) => entryOf(id, ports.lookUpJson(id)))
-      return reply.type(json).send(`{"users":[${users.join(',')}]}`)
+      return reply.type(json).send(batchJson(body.user_ids, ports))
     },
     { bodyLimit: batchBytesMax },
   )
+}
+
+/** The answer to a batch, an entry an id, in their order. */
+export function batchJson(ids: readonly string[], ports: Pick<LookupPorts, 'lookUpJson'>): string {
+  return `{"users":[${ids.map((id) => entryOf(id, ports.lookUpJson(id))).join(',')}]}`
 }
 
 /** An entry of a batch: the answer, with `found` before it. */

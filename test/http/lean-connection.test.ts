@@ -39,6 +39,17 @@ function wire(id: string, { headers = '', version = '1.1' } = {}) {
 const byRoute = { headers: 'accept-version: 1\r\n' }
 const idOf = ({ body }: Answer) => (JSON.parse(body) as { user_id: string }).user_id
 
+/** A batch as it goes out. */
+function batchWire(ids: readonly string[], { headers = '' } = {}) {
+  const body = JSON.stringify({ user_ids: ids })
+  const bytes = Buffer.from(
+    `POST /v1/users/personas HTTP/1.1\r\nhost: a\r\ncontent-type: application/json\r\n${headers}content-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
+  )
+  return { method: 'POST', bytes }
+}
+const idsOf = ({ body }: Answer) =>
+  (JSON.parse(body) as { users: { user_id: string }[] }).users.map(({ user_id }) => user_id)
+
 /** Answers to come on a socket, as many as are asked for. */
 async function answersFrom(socket: Socket, count: number): Promise<Answer[]> {
   const reader = new AnswerReader()
@@ -95,6 +106,48 @@ describe('the lean lookup on the wire', () => {
       assert.equal(http.inFlight, 0)
     }))
 
+  it('answers batches in turn among others, whole, in parts and pipelined', () =>
+    withServer(async ({ port, ids, http }) => {
+      const some = (n: number) => Array.from({ length: 1 + (n % 40) }, (_, i) => ids[(n + i) % ids.length]!)
+      const mixed = Array.from({ length: 400 }, (_, n) => {
+        const own = n % 3 === 1 ? byRoute : {}
+        return n % 2 === 0 ? batchWire(some(n), own) : wire(ids[n % ids.length]!, own)
+      })
+      const all = await pipelined(port, mixed)
+      for (const [n, answer] of all.entries())
+        assert.deepEqual(
+          n % 2 === 0 ? idsOf(answer) : [idOf(answer)],
+          n % 2 === 0 ? some(n) : [ids[n % ids.length]],
+        )
+      const socket = connect({ port, host: '127.0.0.1', noDelay: true })
+      const { bytes } = batchWire(some(7))
+      const cuts = Array.from({ length: bytes.length }, (_, cut) => cut)
+      for (const cut of cuts) {
+        socket.write(bytes.subarray(0, cut))
+        if (cut % 4 === 0) await sleep(0) // so that some parts come by themselves
+        socket.write(bytes.subarray(cut))
+        assert.deepEqual(idsOf((await answersFrom(socket, 1))[0]!), some(7))
+      }
+      for (const padded of [15, 16, 17, 40, 63, 64, 65, 90].map((kilobytes) =>
+        ' '.repeat(kilobytes * 1024),
+      )) {
+        const body = `{"user_ids":${padded}["${ids[1]}"]}`
+        socket.write(
+          `POST /v1/users/personas HTTP/1.1\r\nhost: a\r\ncontent-type: application/json\r\ncontent-length: ${body.length}\r\n\r\n${body}`,
+        )
+        assert.deepEqual(idsOf((await answersFrom(socket, 1))[0]!), [ids[1]])
+        socket.write(wire(ids[2]!).bytes)
+        assert.equal(idOf((await answersFrom(socket, 1))[0]!), ids[2], 'the connection goes on')
+      }
+      socket.destroy()
+      const times = http.route('POST', '/v1/users/personas').byStatus.get(200)!
+      assert.equal(
+        times.counts.reduce((sum, count) => sum + count),
+        200 + cuts.length + 8,
+      )
+      assert.equal(http.inFlight, 0)
+    }))
+
   it('keeps no more waiting than the server does for one who does not read, and loses none of it', () =>
     withServer(async ({ port, ids, app }) => {
       let served: Socket | undefined
@@ -141,7 +194,7 @@ describe('the lean lookup on the wire', () => {
     withServer(async ({ port, ids, app, http }) => {
       const closed: Promise<unknown>[] = []
       app.server.on('connection', (socket) => closed.push(new Promise((done) => socket.once('close', done))))
-      const many = Buffer.concat(ids.map((id) => wire(id).bytes))
+      const many = Buffer.concat(ids.flatMap((id) => [wire(id).bytes, batchWire([id, ids[0]!]).bytes]))
       for (let n = 0; n < 60; n++) {
         const socket = connect(port, '127.0.0.1')
         socket.on('error', () => undefined)

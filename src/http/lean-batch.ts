@@ -23,7 +23,8 @@ export function mayBeWhole({ headers }: IncomingMessage): boolean {
  */
 export function takeIds<T>(request: IncomingMessage, work: (ids: readonly string[]) => T): T | undefined {
   if (request.readableLength !== Number(request.headers['content-length'])) return undefined
-  const body = request.read() as Buffer
+  const body = request.read() as Buffer | null // null where the connection was lost meanwhile
+  if (body === null) return undefined
   let done: T | undefined
   try {
     const ids = idsOf(body.toString('utf8'))

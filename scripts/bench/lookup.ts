@@ -37,6 +37,8 @@ type Size = {
   readonly saturated: number
   readonly steady: number
   readonly slice: number
+  /** How long the same goes on before what is measured. */
+  readonly lead: number
   readonly ingesting: number
   readonly batch: number
   /** Events of one replay beside lookups: more than are applied while it is measured. */
@@ -45,9 +47,10 @@ type Size = {
 const full: Size = {
   pairs: 5,
   warm: 2.5,
-  saturated: 1.5,
-  steady: 10, // a hundredth of five seconds is one stall of the machine's; of ten seconds, several
-  slice: 0.25,
+  saturated: 2,
+  steady: 10, // of two seconds a hundredth is one stall of the machine's; of ten, several
+  slice: 2,
+  lead: 0.5,
   ingesting: 3,
   batch: 4,
   events: 600_000,
@@ -58,6 +61,7 @@ const small: Size = {
   saturated: 0.1,
   steady: 0.2,
   slice: 0.1,
+  lead: 0.05,
   ingesting: 0.2,
   batch: 0.2,
   events: 40_000,
@@ -119,28 +123,28 @@ async function measureQuiet({ shop, size, generator, report }: Context) {
     floor: { port: floor.port, requests: shop.lookups },
   })
   for (const target of ['subject', 'bare', 'again', 'floor'])
-    await generator.run({ target, seconds: size.warm })
+    await generator.run({ target, seconds: size.warm, lead: 0 })
   for (const target of ['batches', 'bareBatches'])
-    await generator.run({ target, seconds: size.warm, perSecond: batchesPerSecond })
+    await generator.run({ target, seconds: size.warm, lead: 0, perSecond: batchesPerSecond })
+  const { lead } = size
   const saturated = await roundsOf(['subject', 'bare'], {
     ...size,
     seconds: size.saturated,
-    run: (target, seconds) => generator.run({ target, seconds }),
+    run: (target, seconds) => generator.run({ target, seconds, lead }),
   })
   const stolenShare = stolenShareSince()
   const steady = await roundsOf(['subject', 'bare', 'again'], {
     ...size,
     seconds: size.steady,
-    run: (target, seconds) => generator.run({ target, seconds, perSecond }),
+    run: (target, seconds) => generator.run({ target, seconds, lead, perSecond }),
   })
   const stolen = stolenShare()
-  const floorSaturated = await generator.run({ target: 'floor', seconds: size.saturated })
-  const floorSteady = await generator.run({ target: 'floor', seconds: size.steady, perSecond })
+  const floorSaturated = await generator.run({ target: 'floor', seconds: size.saturated, lead })
+  const floorSteady = await generator.run({ target: 'floor', seconds: size.steady, lead, perSecond })
   const batches = await roundsOf(['batches', 'bareBatches'], {
     ...size,
-    slice: size.batch / 4, // several requests even of a tiny run
     seconds: size.batch,
-    run: (target, seconds) => generator.run({ target, seconds, perSecond: batchesPerSecond }),
+    run: (target, seconds) => generator.run({ target, seconds, lead, perSecond: batchesPerSecond }),
   })
   report(
     `${perSecond} lookups a second, ms:\n${histogramsOf({ ...sidesOf(steady), 'bare again': steady.map(({ again }) => again.histogram), floor: [floorSteady.histogram] })}`,
@@ -192,13 +196,13 @@ async function measureIngesting({ shop, size, generator, report }: Context, answ
       subject: { port: kindred.port, requests: shop.lookups },
       bare: { port: bare.port, requests: shop.lookups },
     })
-    for (const target of ['subject', 'bare']) await generator.run({ target, seconds: size.warm })
+    for (const target of ['subject', 'bare']) await generator.run({ target, seconds: size.warm, lead: 0 })
     for (let n = 0; n < size.pairs; n++) {
       const file = join(shop.dir, '..', `events-${n}.ndjson`)
       shop.writeEvents(file, { mark: `pair-${n}`, count: size.events })
       const run = (target: 'subject' | 'bare') =>
         whileIngesting({ dir: target === 'subject' ? shop.dir : shop.besideDir, file, by: 'replay' }, () =>
-          generator.run({ target, seconds: size.ingesting, perSecond }),
+          generator.run({ target, seconds: size.ingesting, lead: size.lead, perSecond }),
         )
       const first = n % 2 === 0 ? 'subject' : 'bare' // by turns: what wrote the file, and what ran before, is felt by both
       const done = { [first]: await run(first) } as Record<
@@ -229,11 +233,11 @@ async function measureAll({ shop, size, generator, report }: Context) {
   await using _targets = await targets(generator, {
     subject: { port: kindred.port, requests: shop.lookups },
   })
-  await generator.run({ target: 'subject', seconds: size.warm })
+  await generator.run({ target: 'subject', seconds: size.warm, lead: 0 })
   const file = join(shop.dir, '..', 'events-all.ndjson')
   shop.writeEvents(file, { mark: 'all', count: size.events })
   const { result, eventsPerSecond } = await whileIngesting({ dir: shop.dir, file, by: 'log' }, () =>
-    generator.run({ target: 'subject', seconds: size.ingesting, perSecond }),
+    generator.run({ target: 'subject', seconds: size.ingesting, lead: size.lead, perSecond }),
   )
   rmSync(file)
   report(

@@ -15,6 +15,8 @@ export type Target = {
 export type Run = {
   readonly target: string
   readonly seconds: number
+  /** The same for so long before, which does not count: a server that stood still while others had their turn is not steady. */
+  readonly lead: number
   /** Requests a second; without, each connection sends its next when it has its answer: as many as the server takes. */
   readonly perSecond?: number
 }
@@ -71,6 +73,7 @@ class Load {
       const now = performance.now()
       for (const connection of this.#all) this.#send(connection, now)
       while (this.#idle.length < this.#all.length) await this.#turn(now + lateMsMax)
+      await this.#measure({ ...run, seconds: run.lead })
       return await this.#measure(run)
     } finally {
       for (const connection of this.#all) connection.close()

@@ -30,13 +30,12 @@ const shoppers = 5_000
 /** Answers that are hashed, and whose mean size the bare route's answer has. */
 const answersHashed = 1_000
 
-/** Seconds of one side in one pair, and of the slices in which the sides take turns. */
+/** Seconds of one side in one pair. */
 type Size = {
   readonly pairs: number
   readonly warm: number
   readonly saturated: number
   readonly steady: number
-  readonly slice: number
   /** How long the same goes on before what is measured. */
   readonly lead: number
   readonly ingesting: number
@@ -48,9 +47,8 @@ const full: Size = {
   pairs: 5,
   warm: 2.5,
   saturated: 2,
-  steady: 10, // of two seconds a hundredth is one stall of the machine's; of ten, several
-  slice: 2,
-  lead: 0.5,
+  steady: 10, // at a stretch: a process that stood still for others' turns is cold, and then that is what is measured
+  lead: 1,
   ingesting: 3,
   batch: 4,
   events: 600_000,
@@ -60,7 +58,6 @@ const small: Size = {
   warm: 0.1,
   saturated: 0.1,
   steady: 0.2,
-  slice: 0.1,
   lead: 0.05,
   ingesting: 0.2,
   batch: 0.2,
@@ -127,25 +124,19 @@ async function measureQuiet({ shop, size, generator, report }: Context) {
   for (const target of ['batches', 'bareBatches'])
     await generator.run({ target, seconds: size.warm, lead: 0, perSecond: batchesPerSecond })
   const { lead } = size
-  const saturated = await roundsOf(['subject', 'bare'], {
-    ...size,
-    seconds: size.saturated,
-    run: (target, seconds) => generator.run({ target, seconds, lead }),
-  })
+  const saturated = await roundsOf(['subject', 'bare'], size.pairs, (target) =>
+    generator.run({ target, seconds: size.saturated, lead }),
+  )
   const stolenShare = stolenShareSince()
-  const steady = await roundsOf(['subject', 'bare', 'again'], {
-    ...size,
-    seconds: size.steady,
-    run: (target, seconds) => generator.run({ target, seconds, lead, perSecond }),
-  })
+  const steady = await roundsOf(['subject', 'bare', 'again'], size.pairs, (target) =>
+    generator.run({ target, seconds: size.steady, lead, perSecond }),
+  )
   const stolen = stolenShare()
   const floorSaturated = await generator.run({ target: 'floor', seconds: size.saturated, lead })
   const floorSteady = await generator.run({ target: 'floor', seconds: size.steady, lead, perSecond })
-  const batches = await roundsOf(['batches', 'bareBatches'], {
-    ...size,
-    seconds: size.batch,
-    run: (target, seconds) => generator.run({ target, seconds, lead, perSecond: batchesPerSecond }),
-  })
+  const batches = await roundsOf(['batches', 'bareBatches'], size.pairs, (target) =>
+    generator.run({ target, seconds: size.batch, lead, perSecond: batchesPerSecond }),
+  )
   report(
     `${perSecond} lookups a second, ms:\n${histogramsOf({ ...sidesOf(steady), 'bare again': steady.map(({ again }) => again.histogram), floor: [floorSteady.histogram] })}`,
   )
@@ -212,7 +203,7 @@ async function measureIngesting({ shop, size, generator, report }: Context, answ
       const second = first === 'subject' ? 'bare' : 'subject'
       done[second] = await run(second)
       rmSync(file)
-      pairs.push({ subject: halfOf([done.subject.result]), bare: halfOf([done.bare.result]) })
+      pairs.push({ subject: halfOf(done.subject.result), bare: halfOf(done.bare.result) })
       rates.push({ subject: done.subject.eventsPerSecond, bare: done.bare.eventsPerSecond })
     }
   }
@@ -250,33 +241,22 @@ async function measureAll({ shop, size, generator, report }: Context) {
 }
 
 /**
- * Runs the sides in turns: `seconds` of each in a round, a slice at a time, and each goes first as often as the others.
+ * Runs the sides in turns, each for `seconds` at a stretch in a round, and each first as often as the others.
  *
  * @returns what each did in each of the rounds, of which there are `pairs`
  */
 async function roundsOf<Side extends string>(
   sides: readonly Side[],
-  {
-    pairs,
-    slice,
-    seconds,
-    run,
-  }: {
-    readonly pairs: number
-    readonly slice: number
-    readonly seconds: number
-    readonly run: (side: Side, seconds: number) => Promise<Measured>
-  },
+  pairs: number,
+  run: (side: Side) => Promise<Measured>,
 ): Promise<Record<Side, Half>[]> {
   const rounds: Record<Side, Half>[] = []
   while (rounds.length < pairs) {
-    const slices = new Map(sides.map((side) => [side, [] as Measured[]]))
-    for (let n = 0; n * slice < seconds; n++)
-      for (let turn = 0; turn < sides.length; turn++) {
-        const side = sides[(n + turn) % sides.length]!
-        slices.get(side)!.push(await run(side, slice))
-      }
-    const halves = sides.map((side) => [side, halfOf(slices.get(side)!)])
+    const halves = new Map<Side, Half>()
+    for (let turn = 0; turn < sides.length; turn++) {
+      const side = sides[(rounds.length + turn) % sides.length]!
+      halves.set(side, halfOf(await run(side)))
+    }
     rounds.push(Object.fromEntries(halves) as Record<Side, Half>)
   }
   return rounds

@@ -3,16 +3,12 @@ import { build, type Histogram } from 'hdr-histogram-js'
 import { median } from '../shared.ts'
 import type { Measured } from './processes.ts'
 
-/** What one server did in the slices of one pair. */
+/** What one server did in one pair. */
 export type Half = { readonly perSecond: number; readonly histogram: Histogram }
 export type Pair = { readonly subject: Half; readonly bare: Half }
 
-export function halfOf(slices: readonly Measured[]): Half {
-  const sum = (of: (slice: Measured) => number) => slices.reduce((total, slice) => total + of(slice), 0)
-  return {
-    perSecond: sum(({ requests }) => requests) / sum(({ seconds }) => seconds),
-    histogram: merged(slices.map(({ histogram }) => histogram)),
-  }
+export function halfOf({ requests, seconds, histogram }: Measured): Half {
+  return { perSecond: requests / seconds, histogram }
 }
 
 export function merged(histograms: readonly Histogram[]): Histogram {

@@ -9,9 +9,6 @@ const sliceMs = 0.5
 
 type TextSample = { readonly metricName?: string; readonly labels: Labels; readonly value: number }
 
-/** How often the event loop's lag is looked at: the usual 10 ms wake a process that has nothing to do a hundred times a second. */
-const loopLagMs = 100
-
 export class Metrics {
   readonly #registry = new Registry()
 
@@ -21,7 +18,7 @@ export class Metrics {
 
   /** Metrics of the process and of this thread by the names that are usual for Node; once a process. */
   withProcess(): this {
-    collectDefaultMetrics({ register: this.#registry, eventLoopMonitoringPrecision: loopLagMs })
+    collectDefaultMetrics({ register: this.#registry })
     return this
   }
 

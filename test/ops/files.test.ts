@@ -1,6 +1,8 @@
 // The dashboard and the alert rules as Grafana and Prometheus load them. That their metrics exist: test/serve/metrics.
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { Metrics } from '../../src/metrics/registry.ts'
 import { alerts, dashboard, type Panel, queries, recorded, scrapeConfig } from '../support/ops-files.ts'
 import { metricsOf } from '../support/promql.ts'
 
@@ -64,6 +66,19 @@ describe('scripts/ops', () => {
       )
       for (const name of used) assert.ok(grouped.includes(name), `${alert} names ${name}`)
     }
+  })
+
+  it('the alert of a blocked event loop is far above what a free one shows: what it is late, and the time between looks', async () => {
+    const { expr } = alerts.find(({ alert }) => alert === 'KindredEventLoopBlocked')!
+    const [, metric, atMost] = /^(nodejs_eventloop_lag)_p99_seconds > ([\d.]+) /.exec(expr)!
+    const metrics = new Metrics([]).withProcess()
+    let shown = ''
+    for (let n = 0; n < 5; n++) {
+      await sleep(300)
+      shown = new RegExp(`^${metric}_min_seconds (\\S+)$`, 'm').exec(await metrics.text())![1]!
+      if (Number(shown) > 0 && Number(shown) <= Number(atMost) / 2) return
+    }
+    assert.fail(`a loop that is not late shows ${shown} s, the alert is at ${atMost}`)
   })
 
   it('the scrape configuration loads the rules', () => {

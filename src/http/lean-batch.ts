@@ -1,8 +1,7 @@
-// The ids of a batch that came whole, with its head: nearly every batch on a near network. Its body is looked at where the
-// request holds it, and put back when the route has to see it.
+// The ids of a batch that came whole, with its head. Its body is looked at where the request holds it, and put back when the
+// route has to see it.
 import type { IncomingMessage } from 'node:http'
-import { idProblem } from '../core/ids.ts'
-import { batchIdsMax } from './schemas.ts'
+import { userIds } from './schemas.ts'
 
 /** Bytes of a body that is looked for: no more than one read of a socket brings. */
 const wholeBytesMax = 64 * 1024
@@ -23,8 +22,7 @@ export function mayBeWhole({ headers }: IncomingMessage): boolean {
  */
 export function takeIds<T>(request: IncomingMessage, work: (ids: readonly string[]) => T): T | undefined {
   if (request.readableLength !== Number(request.headers['content-length'])) return undefined
-  const body = request.read() as Buffer | null // null where the connection was lost meanwhile
-  if (body === null) return undefined
+  const body = request.read() as Buffer
   let done: T | undefined
   try {
     const ids = idsOf(body.toString('utf8'))
@@ -36,11 +34,9 @@ export function takeIds<T>(request: IncomingMessage, work: (ids: readonly string
   return done
 }
 
-/** Throws SyntaxError for what is no JSON. */
+/** Throws SyntaxError for what is no JSON. A key beside the ids may be one that the route's parser refuses. */
 function idsOf(text: string): readonly string[] | undefined {
-  const value = JSON.parse(text) as unknown
-  if (typeof value !== 'object' || value === null || Object.keys(value).length !== 1) return undefined
-  const { user_ids: ids } = value as { readonly user_ids?: unknown }
-  if (!Array.isArray(ids) || ids.length === 0 || ids.length > batchIdsMax) return undefined
-  return ids.every((id) => idProblem(id) === undefined) ? ids : undefined
+  const value: unknown = JSON.parse(text)
+  const { success, data } = userIds.safeParse(value)
+  return success && Object.keys(value as object).length === 1 ? data.user_ids : undefined
 }

@@ -77,6 +77,7 @@ describe('benchmarks', () => {
         'p99_while_ingesting_ms',
         'p99_while_ingesting_ratio_to_bare',
         'batch100_p99_ms',
+        'bare_batch100_p99_ms',
         'generator_floor_requests_per_second',
         'generator_floor_p99_ms',
       ])

@@ -1,9 +1,11 @@
 // serve: ingest on a worker thread, lookups and events over HTTP, until SIGTERM or SIGINT.
 import { type Command, Option } from 'commander'
+import type { Logger } from 'pino'
+import type { Config } from '../config.ts'
 import { UsageError } from '../errors.ts'
 import { type Role, roles } from '../http/role.ts'
 import { configOf, withData } from './context.ts'
-import { openLogger } from './logger.ts'
+import { openStderrLogger } from './logger.ts'
 import { readImport } from './read-import.ts'
 
 type ServeOptions = {
@@ -43,41 +45,52 @@ export function addServe(program: Command): void {
     )
     .action(async (options: ServeOptions) => {
       refuseForLookups(options)
-      const { startServer } = await import('../server.ts') // commands that do not need it start sooner
       const config = configOf({
         ...(options.host === undefined ? {} : { host: options.host }),
         ...(options.port === undefined ? {} : { port: options.port as never }),
       })
-      const logger = openLogger(config.logLevel)
-      const stopped = signalled()
-      const starting = startServer({
-        dir: options.data,
-        config,
-        role: options.role,
-        logger,
-        ...(options.changes === undefined ? {} : { changes: options.changes }),
-        ...(options.prototypes === undefined
-          ? {}
-          : { prototypes: readImport(options.prototypes, options.personas) }),
-        standby: options.standby || config.kafkaBrokers !== '',
-      })
-      const server = await Promise.race([starting, stopped])
-      if (typeof server === 'string') {
-        logger.info({ signal: server }, 'stopped before it served')
-        process.exit(0) // it may be waiting for another process; what it began is as after a crash
+      const log = openStderrLogger(config.logLevel)
+      try {
+        await serveUntilTold(options, { config, logger: log.logger })
+      } finally {
+        await log.end()
       }
-      logger.info({ address: server.address, role: options.role, data: options.data }, 'serving')
-      const failure = await Promise.race([stopped, server.failed])
-      if (failure instanceof Error) {
-        logger.fatal(failure.message)
-        process.exitCode = 1
-      } else {
-        logger.info({ signal: failure }, 'draining')
-        await server.drain()
-      }
-      await server[Symbol.asyncDispose]()
-      logger.info('stopped')
     })
+}
+
+async function serveUntilTold(
+  options: ServeOptions,
+  { config, logger }: { config: Config; logger: Logger },
+): Promise<void> {
+  const { startServer } = await import('../server.ts') // commands that do not need it start sooner
+  const stopped = signalled()
+  const starting = startServer({
+    dir: options.data,
+    config,
+    role: options.role,
+    logger,
+    ...(options.changes === undefined ? {} : { changes: options.changes }),
+    ...(options.prototypes === undefined
+      ? {}
+      : { prototypes: readImport(options.prototypes, options.personas) }),
+    standby: options.standby || config.kafkaBrokers !== '',
+  })
+  const server = await Promise.race([starting, stopped])
+  if (typeof server === 'string') {
+    logger.info({ signal: server }, 'stopped before it served')
+    return // it may be waiting for another process; what it began is as after a crash
+  }
+  logger.info({ address: server.address, role: options.role, data: options.data }, 'serving')
+  const failure = await Promise.race([stopped, server.failed])
+  if (failure instanceof Error) {
+    logger.fatal(failure.message)
+    process.exitCode = 1
+  } else {
+    logger.info({ signal: failure }, 'draining')
+    await server.drain()
+  }
+  await server[Symbol.asyncDispose]()
+  logger.info('stopped')
 }
 
 /** Throws UsageError for what only a process that ingests can do. */

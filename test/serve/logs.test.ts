@@ -1,5 +1,6 @@
 // Everything that a real serve writes, at its lowest level: events and requests by their ids, no user above debug, no secret.
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
 import { configFrom } from '../../src/config.ts'
@@ -79,6 +80,32 @@ describe('what serve logs', () => {
       }
       const answered = lines.filter(({ msg }) => msg === 'answered')
       assert.ok(answered.some(({ request_id, route }) => request_id === 'test-10' && route === '/v1/events'))
+    }))
+
+  it('whose reader has gone keeps it neither from serving nor from ending', () =>
+    withDirectory(async (dir) => {
+      const data = join(dir, 'data')
+      await labelShop(dir, data)
+      for (const args of [[], ['--role', 'lookup']]) {
+        const server = await serve(data, { args, secondsMax: 30 })
+        server.child.stderr!.destroy()
+        assert.equal((await server.get('/healthz')).status, 200)
+        assert.equal((await server.stop()).code, 0)
+      }
+    }))
+
+  it('whose reader stands still keeps it neither from serving nor from ending', () =>
+    withDirectory(async (dir) => {
+      const data = join(dir, 'data')
+      await labelShop(dir, data)
+      const server = await serve(data, { env: { KINDRED_LOG_LEVEL: 'debug' }, secondsMax: 30 })
+      server.child.stderr!.pause()
+      const requests = 3_000 // a line each: more than a pipe holds
+      for (let i = 0; i < requests; i += 100)
+        await Promise.all(Array.from({ length: 100 }, () => server.get('/healthz')))
+      server.child.kill('SIGTERM')
+      const [code] = (await once(server.child, 'exit')) as [number | null]
+      assert.equal(code, 0)
     }))
 })
 

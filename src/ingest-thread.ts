@@ -3,7 +3,7 @@ import { Worker } from 'node:worker_threads'
 import type { FastifyBaseLogger } from 'fastify'
 import { unreachable } from './core/assert.ts'
 import { FatalError } from './errors.ts'
-import type { WorkerInput, WorkerMessage } from './ingest-worker.ts'
+import type { WorkerInput, WorkerMessage, WorkerRequest } from './ingest-worker.ts'
 import type { IngestMetrics } from './metrics/ingest-metrics.ts'
 
 /** Ingest counts as stuck when it has not been heard of for this long. */
@@ -18,6 +18,8 @@ export type Ingest = {
   onStandby(): boolean
   /** What the thread told of itself last; undefined before the first time. */
   metrics(): IngestMetrics | undefined
+  /** This process has appended to the log: what waits for records looks at once. */
+  appended(): void
   stop(): Promise<void>
 }
 
@@ -34,6 +36,7 @@ export async function startIngest(
   let waiting: string | undefined
   let broken: string | undefined
   let metrics: IngestMetrics | undefined
+  const tell = (request: WorkerRequest) => worker.postMessage(request)
   const exited = new Promise<void>((resolve) => worker.once('exit', () => resolve()))
   const failed = new Promise<Error>((resolve) => {
     const fail = (error: Error) => {
@@ -90,9 +93,10 @@ export async function startIngest(
     },
     onStandby: () => waiting !== undefined,
     metrics: () => metrics,
+    appended: () => tell('appended'),
     async stop() {
       stopping = true
-      if (failure === undefined) worker.postMessage('stop')
+      if (failure === undefined) tell('stop')
       await exited
       if (failure !== undefined) throw failure
     },

@@ -25,6 +25,8 @@ export type WorkerInput = {
   /** Wait for the directory while another process writes it, and take over when that one ends. */
   readonly standby?: boolean
 }
+/** What the thread is told: to end, or that its process has appended to the log. */
+export type WorkerRequest = 'stop' | 'appended'
 export type WorkerMessage =
   | { readonly kind: 'ready' }
   /** Another process writes the directory: this one waits. */
@@ -55,7 +57,10 @@ const standbyPollMs = 100
 async function ingest(input: WorkerInput): Promise<void> {
   giveWay(input.config.ingestNice)
   const stop = new AbortController()
-  parentPort!.on('message', () => stop.abort())
+  parentPort!.on('message', (request: WorkerRequest) => {
+    if (request === 'stop') stop.abort()
+    else running?.profiler.log.appended()
+  })
   let running: { readonly profiler: Profiler; readonly metrics: () => IngestMetrics } | undefined
   const tell = () => {
     if (running === undefined) return

@@ -34,10 +34,11 @@ export function openReaderBesideWriter({ dir, config }: Place): LmdbStore {
 }
 
 /** The log, for appending (any process may) or consuming (the writer alone). */
-export function openLog({ dir, config }: Place): EmbeddedLog {
+export function openLog({ dir, config }: Place, pollMs?: number): EmbeddedLog {
   const path = join(dir, 'log')
   const env = openLmdb({ path, mapSizeBytes: mapSizeOf(config) })
-  return new EmbeddedLog({ path, env, blocks: openNumbered(env, 'blocks'), names: openNamed(env, 'names') })
+  const tables = { path, env, blocks: openNumbered(env, 'blocks'), names: openNamed(env, 'names') }
+  return new EmbeddedLog(tables, pollMs)
 }
 
 /** The one writer of a directory: state, log, engine and consumer. */

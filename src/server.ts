@@ -131,7 +131,14 @@ async function ingestSide({ options, shared, closing, leaving }: Context): Promi
   const webhooks = openWebhookAdmin({ dir, config, changes: () => store.counters().changes })
   closing.push(() => webhooks.close())
   closing.push(() => ingest.stop()) // before what it has open is closed here
-  const appender = new LogAppender(log)
+  const appender = new LogAppender({
+    append(blocks) {
+      const at = log.append(blocks)
+      ingest.appended()
+      return at
+    },
+    flushed: () => log.flushed(),
+  })
   closing.push(() => appender.idle())
   const append = (block: BlockInput) => appender.append(block)
   const waiting = () => log.end - store.watermark(log.name)

@@ -17,8 +17,8 @@ import type { RecordBatch, Source, SourceRecord } from './port.ts'
 /** The log's name in watermarks and causes. */
 export const logName = 'log'
 
-/** How often a waiting consumer looks for records that another process appended. */
-const pollMs = 20
+/** Other processes do not tell when they append; each look for it costs the lookups of this one a little. */
+const pollMsDefault = 100
 /** Blocks dropped by one trim at the most: retention is paid in small pieces. */
 const trimBlocksMax = 65_536
 
@@ -38,11 +38,16 @@ export type ProducerState = { readonly next: number; readonly finished: boolean 
 export class EmbeddedLog implements Source {
   readonly name = logName
   readonly #tables: LogTables
+  readonly #pollMs: number
   /** The block read last: consuming goes on in it, and from it to its neighbour. */
   #block: { first: number; records: SourceRecord[] } = { first: 0, records: [] }
+  /** Ends the pause of a consumer that waits. */
+  #look: () => void = () => {}
 
-  constructor(tables: LogTables) {
+  /** `pollMs`: how often a consumer that waits looks for what nobody told it of. */
+  constructor(tables: LogTables, pollMs = pollMsDefault) {
     this.#tables = tables
+    this.#pollMs = pollMs
   }
 
   /** Offset of the next record to be appended. */
@@ -111,8 +116,19 @@ export class EmbeddedLog implements Source {
   }
 
   async wait(from: number, signal: AbortSignal): Promise<void> {
-    while (!signal.aborted && this.end <= from)
-      await sleep(pollMs, undefined, { signal }).catch(() => undefined)
+    while (!signal.aborted && this.end <= from) {
+      const pause = new AbortController()
+      this.#look = () => pause.abort()
+      await sleep(this.#pollMs, undefined, { signal: AbortSignal.any([signal, pause.signal]) }).catch(
+        () => undefined,
+      )
+    }
+  }
+
+  /** Another thread has appended: who waits here looks at once, and at what is there now. */
+  appended(): void {
+    this.#tables.env.resetReadTxn() // it may have read the end in this turn already
+    this.#look()
   }
 
   /** Drops whole blocks below `before`: what is dropped must have been consumed. */

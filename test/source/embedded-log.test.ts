@@ -40,6 +40,31 @@ describe('the embedded log', () => {
         }
     }))
 
+  it(
+    'is looked at by who waits for it as soon as another thread says that it has appended',
+    { timeout: 30_000 },
+    () =>
+      withDirectory(async (dir) => {
+        const never = 2 ** 30
+        const consumed = openLog({ dir, config }, never)
+        const appended = openLog({ dir, config })
+        try {
+          const waiting = consumed.wait(0, new AbortController().signal)
+          appended.append([{ format: json, records: [Buffer.from('x')] }])
+          consumed.appended()
+          await waiting
+          assert.equal(consumed.end, 1)
+          appended.append([{ format: json, records: [Buffer.from('y')] }])
+          consumed.appended() // it has read in this turn, and does not wait yet
+          await consumed.wait(1, new AbortController().signal)
+          assert.equal(consumed.read(0, 9)?.next, 2)
+        } finally {
+          await appended.close()
+          await consumed.close()
+        }
+      }),
+  )
+
   it('keeps a producer’s mark with its records', () =>
     withLog((log) => {
       assert.deepEqual(log.producer('file:a'), { next: 0, finished: false })

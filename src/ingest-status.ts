@@ -1,6 +1,7 @@
 // How ingest stands, as the process that ingests writes it for those that only look up: a small file of the data directory,
 // replaced whole every second. It is not state: nothing is lost with it.
-import { readFileSync, renameSync, writeFileSync } from 'node:fs'
+import { readFileSync, statSync } from 'node:fs'
+import { rename, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { z } from 'zod'
 
@@ -27,11 +28,29 @@ function statusPath(dir: string): string {
   return join(dir, 'ingest-status.json')
 }
 
-/** Replaces the file. Throws what the file system does. */
-export function writeStatus(dir: string, status: IngestStatus): void {
-  const path = statusPath(dir)
-  writeFileSync(`${path}.next`, `${JSON.stringify(status)}\n`)
-  renameSync(`${path}.next`, path)
+/** Writes the file without keeping the thread that answers: a write is a millisecond. */
+export class StatusWriter {
+  readonly #path: string
+  #last: Promise<void> = Promise.resolve()
+
+  constructor(dir: string) {
+    this.#path = statusPath(dir)
+  }
+
+  /** Replaces the file, after the writes before. Rejects with what the file system says. */
+  write(status: IngestStatus): Promise<void> {
+    const written = this.#last.then(async () => {
+      await writeFile(`${this.#path}.next`, `${JSON.stringify(status)}\n`)
+      await rename(`${this.#path}.next`, this.#path)
+    })
+    this.#last = written.catch(() => undefined)
+    return written
+  }
+
+  /** Resolves when no write is under way. */
+  settled(): Promise<void> {
+    return this.#last
+  }
 }
 
 type Clocks = {
@@ -43,28 +62,35 @@ type Clocks = {
 
 /** What a process that only looks up knows of ingest: as of the last `look`. */
 export class StatusReader {
-  readonly #dir: string
+  readonly #path: string
   readonly #clocks: Clocks
   /** When it was heard of ingest last, or begun to look, by the steady clock. */
   #heardAt: number
   #status: IngestStatus | undefined
+  /** Which file that was; undefined for none that could be read. */
+  #stamp: string | undefined
   #problem: string | undefined
   #behindMs = 0
 
   constructor(dir: string, clocks: Clocks) {
-    this.#dir = dir
+    this.#path = statusPath(dir)
     this.#clocks = clocks
     this.#heardAt = clocks.steady()
     this.look()
   }
 
-  /** Reads the file; what cannot be read is as good as none. */
+  /** Reads the file if it is another; what cannot be read is as good as none. */
   look(): void {
     const before = this.#status
-    try {
-      this.#status = schema.parse(JSON.parse(readFileSync(statusPath(this.#dir), 'utf8')))
-    } catch {
-      this.#status = undefined
+    const stamp = stampOf(this.#path)
+    if (stamp === undefined || stamp !== this.#stamp) {
+      try {
+        this.#status = schema.parse(JSON.parse(readFileSync(this.#path, 'utf8')))
+        this.#stamp = stamp
+      } catch {
+        this.#status = undefined
+        this.#stamp = undefined
+      }
     }
     if (this.#status !== undefined && this.#status.at !== before?.at)
       this.#heardAt = this.#clocks.steady() - (before === undefined ? this.#ageOf(this.#status) : 0)
@@ -106,5 +132,15 @@ export class StatusReader {
     if (this.#status === undefined) return this.#silentMs
     const { behind_ms } = this.#status
     return this.#problem === undefined ? behind_ms : behind_ms + this.#silentMs
+  }
+}
+
+/** Tells a file from the one that replaced it; undefined where there is none, or it cannot be seen. */
+function stampOf(path: string): string | undefined {
+  try {
+    const { ino, mtimeNs } = statSync(path, { bigint: true })
+    return `${ino}:${mtimeNs}`
+  } catch {
+    return undefined
   }
 }

@@ -6,7 +6,13 @@ import { Controls } from './controls.ts'
 import { FatalError, NoDataError } from './errors.ts'
 import { createApp, type IngestPorts, type LookupPorts, type StatusPorts } from './http/app.ts'
 import type { Role } from './http/role.ts'
-import { type IngestStatus, StatusReader, statusReadMs, statusWriteMs, writeStatus } from './ingest-status.ts'
+import {
+  type IngestStatus,
+  StatusReader,
+  StatusWriter,
+  statusReadMs,
+  statusWriteMs,
+} from './ingest-status.ts'
 import { type Ingest, startIngest } from './ingest-thread.ts'
 import type { WorkerInput } from './ingest-worker.ts'
 import { Lag, Lags } from './lookup/lag.ts'
@@ -27,6 +33,8 @@ const storePollMs = 100
 const closeMsMax = 5_000
 /** How often it is noted how far ingest has come. */
 const lagMs = 250
+/** How often a process that looks up makes sure that what it reads is what lies there. */
+const replacedMs = 1_000
 /** How often what processes that were killed had open is given back: what they read keeps pages from being used again. */
 const deadReadersMs = 10_000
 
@@ -111,7 +119,7 @@ async function lookupSide({ options, shared, closing, leaving }: Context): Promi
 /** Resolves when what is read is not what lies in the directory any more: it would be answered from for good. */
 function whenReplaced(store: LmdbStore, closing: Closing[]): Promise<Error> {
   return new Promise((resolve) => {
-    every(statusReadMs, closing, () => {
+    every(replacedMs, closing, () => {
       const why = store.replaced()
       if (why !== undefined) resolve(new FatalError(why))
     })
@@ -146,7 +154,7 @@ async function ingestSide({ options, shared, closing, leaving }: Context): Promi
   const controls = new Controls({ dir, config, store, logName: log.name, append, full, now: Date.now })
   closing.push(() => controls[Symbol.asyncDispose]())
   const behindMs = noteLag({ store, ingest, end: () => log.end }, closing)
-  tellOthers({ options, ingest, closing }, () => ({ waiting: waiting(), behind_ms: behindMs() }))
+  await tellOthers({ options, ingest, closing }, () => ({ waiting: waiting(), behind_ms: behindMs() }))
   const own: IngestPorts & StatusPorts = {
     erase: (userId) => controls.erase(userId),
     requeue: (id) => controls.requeue(id),
@@ -258,18 +266,22 @@ function noteLag(
   }
 }
 
-/** Writes how ingest stands for the processes that only look up, unless another ingests; at the end, that it has ended. */
-function tellOthers(
+/**
+ * Writes how ingest stands for the processes that only look up, unless another ingests; at the end, that it has ended.
+ * Resolves when that is written for the first time.
+ */
+async function tellOthers(
   { options, ingest, closing }: { options: ServerOptions; ingest: Ingest; closing: Closing[] },
   how: () => Pick<IngestStatus, 'waiting' | 'behind_ms'>,
-): void {
+): Promise<void> {
   const { dir, logger } = options
+  const writer = new StatusWriter(dir)
   let failing = false
   let over = false
-  const write = (problem: string | undefined) => {
+  const write = async (problem: string | undefined) => {
     if (over || ingest.onStandby()) return
     try {
-      writeStatus(dir, { pid: process.pid, at: Date.now(), ...how(), problem: problem ?? null })
+      await writer.write({ pid: process.pid, at: Date.now(), ...how(), problem: problem ?? null })
       failing = false
     } catch (error) {
       if (!failing) logger?.warn(error, 'those that look up cannot be told how ingest stands')
@@ -277,12 +289,15 @@ function tellOthers(
     }
   }
   void ingest.failed.then(() => {
-    write(ingest.problem())
+    void write(ingest.problem())
     over = true // another may ingest while this process is still ending
   })
-  closing.push(() => write('ingest was ended'))
-  write(ingest.problem())
-  every(statusWriteMs, closing, () => write(ingest.problem()))
+  closing.push(async () => {
+    await write('ingest was ended')
+    await writer.settled()
+  })
+  every(statusWriteMs, closing, () => void write(ingest.problem()))
+  await write(ingest.problem())
 }
 
 /** Does `work` now and then, until the end. */

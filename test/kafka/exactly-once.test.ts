@@ -153,8 +153,10 @@ async function disturb(
 }
 
 async function untilProgress(data: string): Promise<void> {
-  const before = (await countersIn(data))?.position ?? 0
-  await until('events are applied', async () => ((await countersIn(data))?.position ?? 0) > before)
+  await readStore(data, async (store) => {
+    const { position } = store.counters()
+    await until('events are applied', () => store.counters().position > position)
+  })
 }
 
 /** A second process waits on the directory; the first is killed; how long until events are applied again, ms. */
@@ -170,8 +172,10 @@ async function takeOver(place: Place, server: Server): Promise<{ next: Server; m
   const unread = await readStore(data, (store) =>
     pending.some(([partition, end]) => store.watermark(`kafka:orders/${partition}`) < end),
   )
-  await until('the second process consumes', async () =>
-    unread ? (await countersIn(data))!.position > position : (await next.get('/readyz')).status === 200,
+  await readStore(data, (store) =>
+    until('the second process consumes', async () =>
+      unread ? store.counters().position > position : (await next.get('/readyz')).status === 200,
+    ),
   ).catch((error: unknown) => {
     throw new Error(`${next.stderr()} unread ${unread}`, { cause: error })
   })

@@ -1,7 +1,7 @@
 // What processes that only look up know of ingest by its file: whether it lives, also when the clock is set.
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { StatusReader, writeStatus } from '../../src/ingest-status.ts'
+import { StatusReader, StatusWriter } from '../../src/ingest-status.ts'
 import { withDirectory } from '../support/command.ts'
 
 const hour = 3_600_000
@@ -10,12 +10,13 @@ describe('the status of ingest', () => {
   it('is heard of while its file changes, whatever the clock is set to', () =>
     withDirectory(async (dir) => {
       let [now, steady] = [10 * hour, 0]
-      const write = () => writeStatus(dir, { pid: 1, at: now, waiting: 0, behind_ms: 7, problem: null })
+      const writer = new StatusWriter(dir)
+      const write = () => writer.write({ pid: 1, at: now, waiting: 0, behind_ms: 7, problem: null })
       const pass = (ms: number) => {
         now += ms
         steady += ms
       }
-      write()
+      await write()
       const reader = new StatusReader(dir, { now: () => now, steady: () => steady })
       const looked = () => {
         reader.look()
@@ -25,11 +26,11 @@ describe('the status of ingest', () => {
       now += hour
       assert.deepEqual(looked(), [true, 7], 'set forward')
       pass(1000)
-      write()
+      await write()
       assert.deepEqual(looked(), [true, 7])
       now -= 2 * hour
       pass(1000)
-      write()
+      await write()
       assert.deepEqual(looked(), [true, 7], 'set back')
       pass(5000)
       assert.deepEqual(looked(), [false, 5007], 'it is down')
@@ -40,7 +41,7 @@ describe('the status of ingest', () => {
 
   it('that was there before says by the clock how old it is; one of the future is taken for new', () =>
     withDirectory(async (dir) => {
-      writeStatus(dir, { pid: 1, at: 10 * hour, waiting: 0, behind_ms: 0, problem: null })
+      await new StatusWriter(dir).write({ pid: 1, at: 10 * hour, waiting: 0, behind_ms: 0, problem: null })
       const late = new StatusReader(dir, { now: () => 11 * hour, steady: () => 5 })
       assert.match(late.problem() ?? '', /process 1.* not been heard of for 3600 s/)
       let steady = 0

@@ -17,7 +17,7 @@ import type { JournalEntry } from '../../src/store/port.ts'
 import { avroValue, eventOfAvro, eventSchema } from '../support/avro-values.ts'
 import { fold, foldedExport } from '../support/change-fold.ts'
 import { lines as quarantined, succeed, withDirectory } from '../support/command.ts'
-import { assertSameExports, assertSound, countersIn, exportsIn } from '../support/exports.ts'
+import { assertSameExports, assertSound, countersIn, type Exports, exportsIn } from '../support/exports.ts'
 import { type FakeRegistry, startFakeRegistry } from '../support/fake-registry.ts'
 import { skipKafka, withKafka } from '../support/kafka.ts'
 import { readStore, serveKafka, untilConsumed } from '../support/kafka-serve.ts'
@@ -91,8 +91,9 @@ async function runYear(dir: string, place: Place): Promise<void> {
   await assertSound(data)
   const changes = await readTopic(kafka.brokers, 'persona-changes')
   assertChangesWhole(changes, await succeed(['export', 'users', '--data', data]))
-  await assertStraight(dir, { data, prototypes, events: join(dir, 'events.ndjson') })
-  await assertReplayed(dir, { place, prototypes, changes })
+  const found = await exportsIn(data)
+  await assertStraight(dir, { found, prototypes, events: join(dir, 'events.ndjson') })
+  await assertReplayed(dir, { place, found, prototypes, changes })
 }
 
 /** Odd users in JSON, the others in Avro by the registry. */
@@ -206,11 +207,11 @@ function changeOf({ value }: ReadMessage): ChangeEvent {
 /** Whatever the order: edges and every product's mass are those of the file read straight through. */
 async function assertStraight(
   dir: string,
-  { data, prototypes, events: file }: { data: string; prototypes: string; events: string },
+  { found, prototypes, events: file }: { found: Exports; prototypes: string; events: string },
 ): Promise<void> {
   const straight = join(dir, 'straight')
   await succeed(['replay', file, '--data', straight, '--prototypes', prototypes])
-  const [found, expected] = [await exportsIn(data), await exportsIn(straight)]
+  const expected = await exportsIn(straight)
   assertSameLines(found.graph, expected.graph, 'edges')
   const masses = (products: readonly string[]) =>
     products.map((line) => {
@@ -223,14 +224,19 @@ async function assertStraight(
 /** The commit journal's order through the embedded log: the same exports, and byte for byte the same change events. */
 async function assertReplayed(
   dir: string,
-  { place, prototypes, changes }: { place: Place; prototypes: string; changes: readonly ReadMessage[] },
+  {
+    place,
+    found,
+    prototypes,
+    changes,
+  }: { place: Place; found: Exports; prototypes: string; changes: readonly ReadMessage[] },
 ): Promise<void> {
   const [data, file] = [join(dir, 'replayed'), join(dir, 'replayed.ndjson')]
   await succeed(['prototypes', 'import', prototypes, '--data', data])
   const journal = await readStore(place.data, (store) => [...store.journal()])
   const records = await readTopic(place.kafka.brokers, 'orders')
   await replayJournal(data, { file, journal, records })
-  assertSameExports(await exportsIn(data), await exportsIn(place.data))
+  assertSameExports(await exportsIn(data), found)
   const told = readFileSync(file, 'utf8').trimEnd().split('\n')
   assertSameLines(
     told,

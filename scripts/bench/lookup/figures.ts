@@ -22,6 +22,22 @@ export function msAt(histogram: Histogram, percentage: number): number {
   return histogram.getValueAtPercentile(percentage) / 1000
 }
 
+/** A pair, and what a second server equal to the bare one did beside it. */
+export type Round = Pair & { readonly again: Half }
+
+/** How far two equal servers came out from each other by their 99 %: |ln| of the ratio, 0 where they were equal. */
+export function unrestOf({ bare, again }: Round): number {
+  return Math.abs(Math.log(msAt(again.histogram, 99) / msAt(bare.histogram, 99)))
+}
+
+/**
+ * The `count` rounds in which two equal servers came out most nearly equal: whatever they say of a third is told by what did
+ * not look at it.
+ */
+export function calmest(rounds: readonly Round[], count: number): Round[] {
+  return [...rounds].sort((a, b) => unrestOf(a) - unrestOf(b)).slice(0, count)
+}
+
 /** Medians over pairs: of each side, and of the ratio within a pair; and these ratios. */
 export function medians(pairs: readonly Pair[], of: (half: Half) => number) {
   const ratios = pairs.map(({ subject, bare }) => of(subject) / of(bare))

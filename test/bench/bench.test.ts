@@ -74,6 +74,8 @@ describe('benchmarks', () => {
         'p99_ms',
         'p99_ratio_to_bare',
         'bare_p99_ratio_to_bare',
+        'steady_rounds',
+        'p99_ratio_to_bare_of_all_rounds',
         'p99_while_ingesting_ms',
         'p99_while_ingesting_ratio_to_bare',
         'batch100_p99_ms',

@@ -170,11 +170,18 @@ export class Consumer {
   async #wait(signal: AbortSignal): Promise<void> {
     const { log, stream } = this.#options
     const over = new AbortController()
-    const either = AbortSignal.any([signal, over.signal, this.#relay.failed])
-    const waits = [log.wait(this.watermark, either)]
-    if (stream !== undefined) waits.push(stream.wait(either))
-    await Promise.race(waits)
-    over.abort()
+    const end = () => over.abort()
+    const ends = [signal, this.#relay.failed]
+    if (ends.some(({ aborted }) => aborted)) end()
+    for (const each of ends) each.addEventListener('abort', end)
+    try {
+      const waits = [log.wait(this.watermark, over.signal)]
+      if (stream !== undefined) waits.push(stream.wait(over.signal))
+      await Promise.race(waits)
+    } finally {
+      for (const each of ends) each.removeEventListener('abort', end) // they live on, and there are many waits
+      end()
+    }
     this.#relay.check()
   }
 

@@ -1,6 +1,5 @@
 // The embedded log: an append-only sequence of records in an LMDB environment of its own. Any process may append
 // (LMDB serialises writers); the one ingest process consumes it exactly as it would a topic partition.
-import { setTimeout as sleep } from 'node:timers/promises'
 import type { Database, RootDatabase } from 'lmdb'
 import type { ControlRecord } from '../core/event.ts'
 import { closeLmdb, mapUseOf, transact, writeFailure } from '../lmdb/open.ts'
@@ -116,13 +115,21 @@ export class EmbeddedLog implements Source {
   }
 
   async wait(from: number, signal: AbortSignal): Promise<void> {
-    while (!signal.aborted && this.end <= from) {
-      const pause = new AbortController()
-      this.#look = () => pause.abort()
-      await sleep(this.#pollMs, undefined, { signal: AbortSignal.any([signal, pause.signal]) }).catch(
-        () => undefined,
-      )
-    }
+    while (!signal.aborted && this.end <= from) await this.#pause(signal)
+  }
+
+  /** Resolves after a while, when it is said that there is something, or on `signal`. */
+  #pause(signal: AbortSignal): Promise<void> {
+    return new Promise((resolve) => {
+      const over = () => {
+        clearTimeout(timer)
+        signal.removeEventListener('abort', over)
+        resolve()
+      }
+      const timer = setTimeout(over, this.#pollMs)
+      signal.addEventListener('abort', over)
+      this.#look = over
+    })
   }
 
   /** Another thread has appended: who waits here looks at once, and at what is there now. */

@@ -83,15 +83,17 @@ export class FetchedQueue {
     for (const done of [...this.#waiters]) done()
   }
 
-  /** Resolves when something was pushed, taken or cleared, or on `signal`. */
-  async changed(signal: AbortSignal): Promise<void> {
+  /** Resolves when something was pushed, taken or cleared, on `signal`, or after `msMax`. */
+  async changed(signal: AbortSignal, msMax?: number): Promise<void> {
     if (signal.aborted) return
     await new Promise<void>((resolve) => {
       const done = () => {
+        clearTimeout(late)
         this.#waiters.delete(done)
         signal.removeEventListener('abort', done)
         resolve()
       }
+      const late = msMax === undefined ? undefined : setTimeout(done, msMax)
       this.#waiters.add(done)
       signal.addEventListener('abort', done)
     })

@@ -313,8 +313,7 @@ export class KafkaSource implements Stream {
       current,
     })
     while (current() && this.#queue.full) {
-      const tick = AbortSignal.any([this.#stopped.signal, AbortSignal.timeout(fetchWaitMs)])
-      await this.#queue.changed(tick)
+      await this.#queue.changed(this.#stopped.signal, fetchWaitMs)
       await heartbeat()
     }
     if (!current()) return

@@ -229,6 +229,12 @@ describe('tidy', () => {
       }
   })
 
+  it('signals are combined in calls and sessions, and not in loops: one that lives on keeps something of each', () => {
+    const once = ['src/kafka/registry.ts', 'src/sink/webhook/send.ts', 'src/source/kafka-source.ts']
+    for (const { path, text } of src)
+      assert.ok(text.split('AbortSignal.any(').length - 1 <= (once.includes(path) ? 1 : 0), path)
+  })
+
   it('nothing is skipped, focused or left for later', () => {
     const marks = new RegExp(
       [`T${'ODO'}`, `F${'IXME'}`, `@ts-${'ignore'}`, `as ${'any'}\\b`, `\\.${'only'}\\(`].join('|'),

@@ -45,6 +45,8 @@ const brokerStops = new Map([
 ])
 const takeovers = new Set([8, 15])
 const takeoverMsMax = 15_000
+/** How long one process may live: the last one consumes what is left, on a slow machine, too. */
+const secondsMax = 600
 const seed = 20261124
 
 type Place = {
@@ -114,6 +116,7 @@ function settingsOf({ registry, kafka }: Place): Record<string, string> {
 
 const serveOptions = ({ registry }: Place) => ({
   env: { KINDRED_KAFKA_REGISTRY: registry.url, KINDRED_BATCH_SIZE: '512', KINDRED_PORT: '0' },
+  secondsMax,
 })
 
 /** The events come in slices; in each something breaks, and at the end all of it is consumed. */

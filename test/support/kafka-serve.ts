@@ -23,9 +23,9 @@ export function kafkaSettings(brokers: readonly string[], more: Settings = {}): 
 export function serveKafka(
   data: string,
   brokers: readonly string[],
-  { env = {}, args = [] }: { env?: Settings; args?: string[] } = {},
+  { env = {}, ...input }: { env?: Settings; args?: string[]; secondsMax?: number } = {},
 ): Promise<Server> {
-  return serve(data, { env: kafkaSettings(brokers, env), args })
+  return serve(data, { env: kafkaSettings(brokers, env), ...input })
 }
 
 /** Reads a data directory, which another process may be writing; waits for one that is not made yet. */

@@ -18,7 +18,9 @@ export function openLogOutput(fd: number, dropped: (lines: number) => void): Log
   const out = new sonicBoom.SonicBoom({ fd, maxLength: waitingBytesMax })
   let over = false
   let missed = 0
-  out.on('error', () => (over = true)) // nobody reads: whatever else is logged has nowhere to go
+  out.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code === 'EPIPE') over = true // nobody reads: whatever else is logged has nowhere to go
+  }) // of a full disk, say, what waits is tried again with the next line
   out.on('drop', () => missed++)
   out.on('drain', () => {
     if (missed === 0) return

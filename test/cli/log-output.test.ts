@@ -1,9 +1,10 @@
 // The log's way out, into a real pipe: whoever reads it slowly misses lines and is told how many; nobody waits for them.
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
-import { closeSync, constants, openSync, readSync } from 'node:fs'
+import { closeSync, constants, existsSync, openSync, readSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
+import { setImmediate } from 'node:timers/promises'
 import { openLogOutput } from '../../src/cli/log-output.ts'
 import { withDirectory } from '../support/command.ts'
 import { until } from '../support/wait.ts'
@@ -29,6 +30,26 @@ describe('the output of a log', () => {
       assert.deepEqual(numbers, [...Array(lines - missed).keys()])
     }))
 
+  it('ends when whoever read has gone, and has nowhere to write from then on', () =>
+    withPipe(async ({ fd, leave }) => {
+      const output = openLogOutput(fd, () => undefined)
+      leave()
+      output.write('one\n')
+      output.write('another, while the first is under way\n')
+      await output.end()
+      output.write('after the end\n')
+    }))
+
+  it('is kept from nothing by a disk that is full', {
+    skip: existsSync('/dev/full') ? false : 'there is no /dev/full here',
+  }, async () => {
+    const output = openLogOutput(openSync('/dev/full', 'w'), () => undefined)
+    output.write('one\n')
+    await setImmediate()
+    output.write('another\n')
+    await output.end()
+  })
+
   it('ends while nobody reads', () =>
     withPipe(async ({ fd, read }) => {
       const output = openLogOutput(fd, () => undefined)
@@ -40,7 +61,9 @@ describe('the output of a log', () => {
 })
 
 /** A pipe: `fd` to write to, and all that came out of it. */
-async function withPipe(work: (pipe: { fd: number; read(): string }) => Promise<void>): Promise<void> {
+async function withPipe(
+  work: (pipe: { fd: number; read(): string; leave(): void }) => Promise<void>,
+): Promise<void> {
   await withDirectory(async (dir) => {
     const path = join(dir, 'pipe')
     execFileSync('mkfifo', [path])
@@ -61,10 +84,15 @@ async function withPipe(work: (pipe: { fd: number; read(): string }) => Promise<
       }
       return all
     }
+    let open = true
+    const leave = () => {
+      if (open) closeSync(reader)
+      open = false
+    }
     try {
-      await work({ fd, read })
+      await work({ fd, read, leave })
     } finally {
-      closeSync(reader)
+      leave()
     }
   })
 }

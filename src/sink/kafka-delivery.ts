@@ -150,7 +150,12 @@ export class TransactionalDelivery implements Delivery {
       const found = offsets
         .find(({ topic }) => topic === lane.registerTopic)
         ?.partitions.find(({ partition }) => partition === lane.registerPartition)
-      if (found === undefined || Number(found.offset) < 0) continue
+      // taken for a lane that never sent, one whose topic was not told of now would send everything again
+      if (found === undefined)
+        throw new TransientError(
+          `the register of ${lane.registerTopic}/${lane.registerPartition} was not told`,
+        )
+      if (Number(found.offset) < 0) continue
       const refusal = this.#refusalOf(lane, found)
       if (refusal !== undefined && !claim) throw refusal
       if (refusal !== undefined) await this.send(lane, [], 0, () => true)

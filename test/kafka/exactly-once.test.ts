@@ -150,10 +150,23 @@ async function disturb(
       server = await serveKafka(data, kafka.brokers, serveOptions(place))
     }
   }
-  await untilConsumed(data, 'orders', await endsOf(kafka.brokers, 'orders'))
+  try {
+    await untilConsumed(data, 'orders', await endsOf(kafka.brokers, 'orders'))
+    await untilSent(server)
+  } catch (error) {
+    throw new Error(server.stderr(), { cause: error })
+  }
   const { code, stderr } = await server.stop()
   assert.equal(code, 0, stderr)
   return { kills, takeoverMs }
+}
+
+/** An end waits some seconds for its changes to go out, which are more than that on a slow machine: the next start sends them. */
+async function untilSent({ url }: Server): Promise<void> {
+  await until('all changes are sent', async () => {
+    const metrics = await (await fetch(`${url}/metrics`)).text()
+    return /^kindred_sink_backlog_rows\{sink="kafka:persona-changes"\} 0$/m.test(metrics)
+  })
 }
 
 async function untilProgress(data: string): Promise<void> {
@@ -188,12 +201,14 @@ async function takeOver(place: Place, server: Server): Promise<{ next: Server; m
 
 /** No repeat, no hole, each user's in order in one partition; folded they are the exported answers. */
 function assertChangesWhole(messages: readonly ReadMessage[], users: string): void {
-  const ids = new Set<string>()
+  const seen = new Map<string, ReadMessage>()
   const partitionOf = new Map<string, number>()
   const values = messages.map((message) => {
     const change = changeOf(message)
-    assert.ok(!ids.has(change.event_id), `${change.event_id} comes twice`)
-    ids.add(change.event_id)
+    const before = seen.get(change.event_id)
+    if (before !== undefined)
+      assert.fail(`${change.event_id} comes twice: ${placeOf(before)} and ${placeOf(message)}`)
+    seen.set(change.event_id, message)
     assert.equal(message.headers.ce_id, change.event_id)
     assert.equal(message.key, change.user_id)
     assert.equal(partitionOf.get(change.user_id) ?? message.partition, message.partition)
@@ -201,6 +216,13 @@ function assertChangesWhole(messages: readonly ReadMessage[], users: string): vo
     return JSON.stringify(change)
   })
   assert.deepEqual(fold(values), foldedExport(users))
+}
+
+/** What tells a repeat in the topic from two changes of one record. */
+function placeOf(message: ReadMessage): string {
+  const { sequence, cause } = changeOf(message)
+  const { partition, offset, timestamp } = message
+  return JSON.stringify({ partition, offset, timestamp, sequence, cause })
 }
 
 function changeOf({ value }: ReadMessage): ChangeEvent {

@@ -121,7 +121,8 @@ export async function readTopic(brokers: readonly string[], topic: string): Prom
     maxWaitTimeInMs: 100,
   })
   const reached = new Map<number, number>()
-  const messages: ReadMessage[] = []
+  // by place: a consumer that joins its group anew begins anew, and what it reads again is not there twice
+  const messages = new Map<string, ReadMessage>()
   consumer.on(consumer.events.START_BATCH_PROCESS, ({ payload }) => {
     reached.set(payload.partition, Number(payload.lastOffset) + 1)
   })
@@ -132,7 +133,7 @@ export async function readTopic(brokers: readonly string[], topic: string): Prom
       autoCommit: false,
       eachBatch: async ({ batch }) => {
         for (const { offset, timestamp, key, value, headers } of batch.messages)
-          messages.push({
+          messages.set(`${batch.partition}/${offset}`, {
             topic,
             partition: batch.partition,
             offset: Number(offset),
@@ -150,7 +151,7 @@ export async function readTopic(brokers: readonly string[], topic: string): Prom
   } finally {
     await consumer.disconnect()
   }
-  return messages.sort((a, b) => a.partition - b.partition || a.offset - b.offset)
+  return [...messages.values()].sort((a, b) => a.partition - b.partition || a.offset - b.offset)
 }
 
 function textsOf(headers: IHeaders | undefined): Record<string, string> {

@@ -140,11 +140,18 @@ export function dropDeadReaders(env: RootDatabase): void {
 }
 
 /**
- * The stamp of the page that a record stands on: the transaction that wrote it last, as LMDB notes it there (32 bits of its
- * number). Undefined for no record.
+ * A record as it was read: its bytes, and the stamp of the page that it stood on, which is the transaction that wrote the page
+ * last, as LMDB notes it there (32 bits of its number).
  */
-export function pageStampOf<K extends number | string>(db: Database<Buffer, K>, key: K): number | undefined {
-  return db.getBinaryFast(key) === undefined ? undefined : getLastTxnId()
+export type SeenRecord = { readonly bytes: Buffer; stamp: number }
+
+/** The record of `key` as it is now; undefined for none. */
+export function seenRecord<K extends number | string>(
+  db: Database<Buffer, K>,
+  key: K,
+): SeenRecord | undefined {
+  const found = db.getBinaryFast(key)
+  return found && { bytes: Buffer.from(found.subarray(0, found.length)), stamp: getLastTxnId() }
 }
 
 /** What lmdb makes its validated cache of: it reads no bytes where the page is of this transaction. */
@@ -153,11 +160,22 @@ type Conditional<K> = {
 }
 const condition = { ifNotTxnId: 0 }
 
-/** Whether there is a record on a page of that stamp, which is as it was then: no byte of it is read. */
-export function pageIsOf<K extends number | string>(db: Database<Buffer, K>, key: K, stamp: number): boolean {
-  condition.ifNotTxnId = stamp
+/**
+ * Whether the record of `key` is as it was seen. Where nothing on its page was written since, no byte of it is read; where
+ * something was, its bytes tell, and what was seen gets the stamp that the page has now.
+ */
+export function isAsSeen<K extends number | string>(
+  db: Database<Buffer, K>,
+  key: K,
+  seen: SeenRecord,
+): boolean {
+  condition.ifNotTxnId = seen.stamp
   const found = (db as Conditional<K>).getBinaryFast(key, condition)
-  return found !== undefined && found.length === undefined
+  if (found === undefined) return false
+  if (found.length === undefined) return true
+  if (found.length !== seen.bytes.length || seen.bytes.compare(found, 0, found.length) !== 0) return false
+  seen.stamp = getLastTxnId()
+  return true
 }
 
 type KeyBuffer = Buffer & { dataView?: DataView }

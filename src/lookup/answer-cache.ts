@@ -1,17 +1,17 @@
-// Answers that were given, as JSON, with the stamps of the rows that they were made of: each lookup finds its user's row, and
-// where that was not written since, the answer is the same. Making one takes several times as long.
+// Answers that were given, as JSON, with the rows that they were made of: each lookup finds its user's row, and where that
+// is as it was, so is the answer. Making one takes several times as long.
 import type { UserIndex } from '../core/ids.ts'
-import type { StoreReader } from '../store/port.ts'
+import type { SeenRow, StoreReader } from '../store/port.ts'
 import { answerJson } from './answer-json.ts'
 import type { PersonaNames } from './names.ts'
 
 /** Memory of answers that are kept, as far as it can be counted; what was not asked for lately goes first. */
 const keptBytesMax = 64 << 20
-/** Of an answer beside its bytes: objects, and its place in the index. */
-const bytesBeside = 256
+/** Of an answer beside its bytes and its row's: objects, and its place in the index. */
+const bytesBeside = 384
 
 /** Indices are not given again, so that an index with a row is the same user's. */
-type Kept = { readonly user: UserIndex; readonly stamp: number; readonly json: string }
+type Kept = { readonly user: UserIndex; readonly seen: SeenRow; readonly json: string }
 
 export class AnswerCache {
   readonly #store: StoreReader
@@ -30,7 +30,7 @@ export class AnswerCache {
   lookUpJson(userId: string): string | undefined {
     const young = this.#young.get(userId)
     const kept = young ?? this.#old.get(userId)
-    if (kept === undefined || this.#store.userIsOf?.(kept.user, kept.stamp) !== true)
+    if (kept === undefined || this.#store.userIsAs?.(kept.user, kept.seen) !== true)
       return this.#lookUpAnew(userId)
     if (young === undefined) this.#keep(userId, kept)
     return kept.json
@@ -45,14 +45,14 @@ export class AnswerCache {
       return undefined
     }
     const json = answerJson(row, this.#names)
-    const stamp = this.#store.userStamp?.(user)
-    if (stamp !== undefined) this.#keep(userId, { user, stamp, json })
+    const seen = this.#store.userSeen?.(user)
+    if (seen !== undefined) this.#keep(userId, { user, seen, json })
     return json
   }
 
   #keep(userId: string, kept: Kept): void {
     this.#young.set(userId, kept)
-    this.#youngBytes += bytesBeside + userId.length + kept.json.length
+    this.#youngBytes += bytesBeside + userId.length + kept.json.length + kept.seen.bytes.length
     if (this.#youngBytes < keptBytesMax / 2) return
     this.#old = this.#young
     this.#young = new Map()

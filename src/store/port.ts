@@ -143,14 +143,17 @@ export type Scrub = { readonly userId: string; readonly before: number }
 /** A version imported and not yet switched to; the id by which its shadow is built. */
 export type PendingImport = { readonly version: PrototypeVersion; readonly at: number | undefined }
 
+/** A row as it was kept, and a stamp by which it is known again, which the store renews. */
+export type SeenRow = { readonly bytes: Buffer; stamp: number }
+
 export type StoreReader = {
   counters(): Readonly<Counters>
   userIndexOf(userId: string): UserIndex | undefined
   user(user: UserIndex): UserRow | undefined
-  /** When the row was last written, or another beside it; undefined for no row, and while that cannot be told. */
-  userStamp?(user: UserIndex): number | undefined
-  /** Whether there is a row, and it is as it was at a stamp: false also where that cannot be told. */
-  userIsOf?(user: UserIndex, stamp: number): boolean
+  /** The row as it is kept now, to be held against later; undefined for no row, and while that cannot be told. */
+  userSeen?(user: UserIndex): SeenRow | undefined
+  /** Whether there is a row, and it is as it was seen: false also where that cannot be told. */
+  userIsAs?(user: UserIndex, seen: SeenRow): boolean
   /** Indices of known users, ascending. */
   users(): Iterable<UserIndex>
   productIndexOf(productId: string): ProductIndex | undefined

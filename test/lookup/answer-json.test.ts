@@ -14,7 +14,7 @@ import { isoTime } from '../../src/lookup/iso-time.ts'
 import { PersonaNames } from '../../src/lookup/names.ts'
 import { openLmdbStore } from '../../src/store/lmdb/lmdb-store.ts'
 import { openMemoryStore } from '../../src/store/memory/memory-store.ts'
-import type { Store, UserRow } from '../../src/store/port.ts'
+import type { Store, StoreReader, UserRow } from '../../src/store/port.ts'
 import { oddIds, userId, userRow } from '../contract/store-fixtures.ts'
 
 const personas = ['A', 'quoted "B"', '\u2028 and \ud83d\udc69', 'line\nbreak']
@@ -118,6 +118,47 @@ describe('answers as JSON', () => {
         }),
         { numRuns: 30 },
       )
+    } finally {
+      await reader.close()
+      await store.close()
+      await rm(dir, { recursive: true })
+    }
+  })
+
+  it('are not made anew when a row beside theirs was written, or their own with the same in it', async () => {
+    const dir = await mkdtemp(join(tmpdir(), 'kindred-answers-'))
+    const options = { path: join(dir, 'state'), settings: {}, mapSizeBytes: 2 ** 30, dedupeHorizon: 10 }
+    const store = openLmdbStore(options)
+    const reader = openLmdbStore({ ...options, readOnly: true, besideWriter: true })
+    let rowsRead = 0
+    const counting: StoreReader = {
+      ...reader,
+      user: (index) => {
+        rowsRead++
+        return reader.user(index)
+      },
+    }
+    try {
+      putPersonas(store)
+      const put = async (id: string, sequence: number) => {
+        store.transact((tx) => {
+          const user = tx.userIndexOf(id) ?? tx.addUser(userId(id))
+          tx.putUser(user, userRow(id, { version: 1, sequence }))
+        })
+        await store.flushed()
+        await nextTurn()
+      }
+      const cache = new AnswerCache(counting, new PersonaNames(reader))
+      await put('u', 1)
+      const first = cache.lookUpJson('u')
+      assert.equal(rowsRead, 1)
+      await put('beside u', 1)
+      await put('u', 1)
+      for (let n = 0; n < 3; n++) assert.equal(cache.lookUpJson('u'), first)
+      assert.equal(rowsRead, 1)
+      await put('u', 2)
+      for (let n = 0; n < 3; n++) assert.match(cache.lookUpJson('u')!, /"version":2,/)
+      assert.equal(rowsRead, 2)
     } finally {
       await reader.close()
       await store.close()

@@ -12,8 +12,8 @@ import { idCacheMax, type TransactionState } from './transaction.ts'
 type NodeMethods =
   | 'userIndexOf'
   | 'user'
-  | 'userStamp'
-  | 'userIsOf'
+  | 'userSeen'
+  | 'userIsAs'
   | 'users'
   | 'addUser'
   | 'putUser'
@@ -38,8 +38,8 @@ export function nodeTables(
       return bytes && decodeUser(bytes)
     },
 
-    userStamp: (user: UserIndex) => environment.tables.users.stampOf(user),
-    userIsOf: (user: UserIndex, stamp: number) => environment.tables.users.isOf(user, stamp),
+    userSeen: (user: UserIndex) => environment.tables.users.seen(user),
+    userIsAs: (user: UserIndex, seen: port.SeenRow) => environment.tables.users.isAs(user, seen),
 
     users(): Iterable<UserIndex> {
       return environment.tables.users.keys(0, everything) as Iterable<UserIndex>

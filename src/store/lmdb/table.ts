@@ -1,7 +1,7 @@
 // A table with what is not committed yet in memory: a transaction's rows, and those of transactions on their way into
 // LMDB. Reads see them all; what a transaction wrote leaves as one list of changes, in key order, each row once.
 import type { Database } from 'lmdb'
-import { pageIsOf, pageStampOf } from '../../lmdb/open.ts'
+import { isAsSeen, type SeenRecord, seenRecord } from '../../lmdb/open.ts'
 
 export type Key = number | string
 
@@ -40,14 +40,14 @@ export class Table<K extends Key = number> {
     return viewOf(this.#db.getBinaryFast(key))
   }
 
-  /** The stamp of the page of `key`'s row; undefined for no row, and while something is not committed. */
-  stampOf(key: K): number | undefined {
-    return this.#pending.size > 0 || this.#underWay.length > 0 ? undefined : pageStampOf(this.#db, key)
+  /** The row of `key` as it is now, to be held against later; undefined for no row, and while something is not committed. */
+  seen(key: K): SeenRecord | undefined {
+    return this.#pending.size > 0 || this.#underWay.length > 0 ? undefined : seenRecord(this.#db, key)
   }
 
-  /** Whether there is a row of `key` on a page that nothing was written to since `stamp`. */
-  isOf(key: K, stamp: number): boolean {
-    return this.#pending.size === 0 && this.#underWay.length === 0 && pageIsOf(this.#db, key, stamp)
+  /** Whether the row of `key` is as it was seen; false also while something is not committed. */
+  isAs(key: K, seen: SeenRecord): boolean {
+    return this.#pending.size === 0 && this.#underWay.length === 0 && isAsSeen(this.#db, key, seen)
   }
 
   /** `value` must not change before the transaction is committed, or `rows` of its changes has another of the same bytes. */

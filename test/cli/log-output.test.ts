@@ -1,10 +1,9 @@
 // The log's way out, into a real pipe: whoever reads it slowly misses lines and is told how many; nobody waits for them.
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
-import { closeSync, constants, existsSync, openSync, readSync } from 'node:fs'
+import fs, { closeSync, constants, openSync, readFileSync, readSync } from 'node:fs'
 import { join } from 'node:path'
-import { describe, it } from 'node:test'
-import { setImmediate } from 'node:timers/promises'
+import { describe, it, mock } from 'node:test'
 import { openLogOutput } from '../../src/cli/log-output.ts'
 import { withDirectory } from '../support/command.ts'
 import { until } from '../support/wait.ts'
@@ -40,15 +39,20 @@ describe('the output of a log', () => {
       output.write('after the end\n')
     }))
 
-  it('is kept from nothing by a disk that is full', {
-    skip: existsSync('/dev/full') ? false : 'there is no /dev/full here',
-  }, async () => {
-    const output = openLogOutput(openSync('/dev/full', 'w'), () => undefined)
-    output.write('one\n')
-    await setImmediate()
-    output.write('another\n')
-    await output.end()
-  })
+  it('goes on once a disk that was full has room, with what waited', () =>
+    withDirectory(async (dir) => {
+      const path = join(dir, 'log')
+      const fd = openSync('/dev/full', 'w')
+      const refused = firstRefusedWrite()
+      const output = openLogOutput(fd, () => undefined)
+      output.write('one\n')
+      assert.equal(await refused, 'ENOSPC')
+      closeSync(fd)
+      assert.equal(openSync(path, 'w'), fd, 'the same descriptor, now of a file that takes lines')
+      output.write('another\n')
+      await output.end()
+      assert.equal(readFileSync(path, 'utf8'), 'one\nanother\n')
+    }))
 
   it('ends while nobody reads', () =>
     withPipe(async ({ fd, read }) => {
@@ -59,6 +63,25 @@ describe('the output of a log', () => {
       await until('what waits is read', () => read().includes(`\n1023 `))
     }))
 })
+
+/** The code of the first write from now on that fails, once its caller was told. */
+function firstRefusedWrite(): Promise<string | undefined> {
+  const { write } = fs
+  return new Promise((resolve) => {
+    const watched = mock.method(fs, 'write', (...given: unknown[]) => {
+      const told = given.pop() as (error: NodeJS.ErrnoException | null, ...more: unknown[]) => void
+      Reflect.apply(write, fs, [
+        ...given,
+        (error: NodeJS.ErrnoException | null, ...more: unknown[]) => {
+          told(error, ...more)
+          if (error === null) return
+          watched.mock.restore()
+          resolve(error.code)
+        },
+      ])
+    })
+  })
+}
 
 /** A pipe: `fd` to write to, and all that came out of it. */
 async function withPipe(

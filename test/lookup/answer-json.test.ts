@@ -156,6 +156,13 @@ describe('answers as JSON', () => {
       await put('u', 1)
       for (let n = 0; n < 3; n++) assert.equal(cache.lookUpJson('u'), first)
       assert.equal(rowsRead, 1)
+      const user = reader.userIndexOf('u')!
+      const seen = reader.userSeen!(user)!
+      const { stamp } = seen
+      await put('beside u', 2)
+      assert.ok(reader.userIsAs!(user, seen))
+      assert.notEqual(seen.stamp, stamp, 'by its bytes')
+      assert.deepEqual(seen, reader.userSeen!(user), 'by the stamp of its page from now on')
       await put('u', 2)
       for (let n = 0; n < 3; n++) assert.match(cache.lookUpJson('u')!, /"version":2,/)
       assert.equal(rowsRead, 2)

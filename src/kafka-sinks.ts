@@ -126,23 +126,28 @@ function once<T>(make: () => Promise<T>): () => Promise<T> {
 function directoryOf(config: Config, kafka: Kafka): PartitionDirectory {
   const selection = parseTopics(config.kafkaTopics)
   let known: { readonly partitions: readonly Partition[]; readonly at: number } | undefined
+  const now = async (also: readonly string[]) => {
+    const partitions = await withAdmin(kafka, async (admin) => {
+      const existing = await admin.listTopics()
+      const outputs = {
+        outputs: [config.kafkaChangesTopic, config.kafkaPersonasTopic],
+        deadLetterSuffix: config.kafkaDeadLetterSuffix,
+      }
+      const selected = selection === undefined ? [] : selectTopics(selection, existing, outputs).topics
+      const topics = [...new Set([...selected, ...also.filter((topic) => existing.includes(topic))])]
+      const metadata = topics.length === 0 ? { topics: [] } : await admin.fetchTopicMetadata({ topics })
+      return metadata.topics.flatMap(({ name, partitions }) =>
+        partitions.map(({ partitionId }): Partition => ({ topic: name, partition: partitionId })),
+      )
+    })
+    known = { partitions, at: performance.now() }
+    return partitions
+  }
   return {
-    async list(asOf) {
-      if (selection === undefined) return []
-      if (known !== undefined && asOf === 'lately' && performance.now() - known.at < config.kafkaRefreshMs)
-        return known.partitions
-      const partitions = await withAdmin(kafka, async (admin) => {
-        const { topics } = selectTopics(selection, await admin.listTopics(), {
-          outputs: [config.kafkaChangesTopic, config.kafkaPersonasTopic],
-          deadLetterSuffix: config.kafkaDeadLetterSuffix,
-        })
-        const metadata = topics.length === 0 ? { topics: [] } : await admin.fetchTopicMetadata({ topics })
-        return metadata.topics.flatMap(({ name, partitions }) =>
-          partitions.map(({ partitionId }): Partition => ({ topic: name, partition: partitionId })),
-        )
-      })
-      known = { partitions, at: performance.now() }
-      return partitions
+    now,
+    async lately() {
+      if (known !== undefined && performance.now() - known.at < config.kafkaRefreshMs) return known.partitions
+      return selection === undefined ? [] : now([])
     },
   }
 }

@@ -2,12 +2,14 @@
 //
 // kafkajs 2.2.4 takes the aborted transactions of a fetch in the order in which they ended, one a record, so that records
 // of transactions that overlap come through. What is put in its place is the Java client's algorithm (CompletedFetch).
+// It cannot ask whether a group's offsets are stable either: `stable-offsets` adds that.
 // And it is slow where it matters: every header of every record that is sent has a buffer of half a kilobyte of its own, and
 // every record that is read costs a dozen BigInts. What is put in their place writes the same bytes and reads the same
 // records.
 import { createRequire, Module } from 'node:module'
 import type * as kafkajs from 'kafkajs'
 import { FatalError } from '../errors.ts'
+import { type Coders, type Definitions, withStableOffsets } from './stable-offsets.ts'
 
 type AbortedTransaction = { readonly firstOffset: string; readonly producerId: string }
 type RawMessage = {
@@ -181,6 +183,12 @@ function load(): typeof kafkajs {
     )
   replaced(require, 'kafkajs/src/consumer/filterAbortedMessages', () => withoutAborted)
   const protocol = 'kafkajs/src/protocol'
+  replaced<Definitions>(require, `${protocol}/requests/offsetFetch`, (theirs) =>
+    withStableOffsets(theirs, {
+      Encoder: require(`${protocol}/encoder`) as Coders['Encoder'],
+      Decoder: require(`${protocol}/decoder`) as Coders['Decoder'],
+    }),
+  )
   const encoders = replaced<RecordEncoder>(require, `${protocol}/recordBatch/record/v0`, () =>
     recordEncoderOf(require(`${protocol}/encoder`) as EncoderClass),
   )

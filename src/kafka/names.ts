@@ -65,5 +65,11 @@ export function selectTopics(
 
 /** Group that keeps, transactionally, how far change events and dead letters were emitted. */
 export function registerGroupOf(group: string): string {
-  return `${group}.register`
+  return `${group}${registerSuffix}`
 }
+
+export function isRegisterGroup(group: string): boolean {
+  return group.endsWith(registerSuffix)
+}
+
+const registerSuffix = '.register'

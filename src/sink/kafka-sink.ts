@@ -3,12 +3,19 @@
 // that tell overlapping transactions apart wrongly (kafkajs 2.2.4 is one) still see each change once.
 import type { Message, TopicMessages } from 'kafkajs'
 import type { ChangeEvent } from '../codec/change-event.ts'
+import { TransientError } from '../errors.ts'
 import { type Partition, partitionOf } from '../kafka/names.ts'
 import type { ChangeRow } from '../store/port.ts'
 import type { Lane } from './kafka-delivery.ts'
 import { answerMessage, changeMessage, type MessageOptions, tombstoneOf } from './kafka-messages.ts'
 import type { Outlet } from './kafka-outlet.ts'
 import type { OutboxRow, Sink } from './port.ts'
+
+/**
+ * A partition that is not told of for so long is gone, ms. A broker that has just started may not know of it yet, and what
+ * went out in its lane would go out again in another.
+ */
+const goneMsDefault = 10_000
 
 export type KafkaSinkOptions = {
   readonly group: string
@@ -19,14 +26,18 @@ export type KafkaSinkOptions = {
   /** Number of the first row to deliver, unless the register knows better. */
   readonly next: number
   readonly partitions: PartitionDirectory
+  /** How long a partition must not be told of to be gone, ms. */
+  readonly goneMs?: number
   /** How messages are encoded, once it is known. */
   readonly messages: () => Promise<MessageOptions>
 }
 
-/** The partitions of the topics that are consumed: each is a lane. */
+/** The partitions of the topics that are consumed, and of those that were: each is a lane. */
 export type PartitionDirectory = {
-  /** Those that exist, as known a while ago at most, or as of now. */
-  list(asOf: 'lately' | 'now'): Promise<readonly Partition[]>
+  /** Those that exist as known a while ago at most. */
+  lately(): Promise<readonly Partition[]>
+  /** Those that exist now, with those of `topics`, which may not be consumed any more. */
+  now(topics: readonly string[]): Promise<readonly Partition[]>
 }
 
 /** A row that goes out in a lane. */
@@ -48,6 +59,8 @@ export class KafkaSink implements Sink {
   readonly #control: Lane
   #next: number
   #lanes: ReadonlyMap<string, Lane> | undefined
+  /** Partitions of rows that are not told of, and since when, ms. */
+  #lacking = new Map<string, number>()
 
   constructor(options: KafkaSinkOptions) {
     this.#options = options
@@ -70,17 +83,17 @@ export class KafkaSink implements Sink {
 
   /** Fences an earlier process's transactions before there is anything to send: readers may be waiting for their end. */
   async start(): Promise<void> {
-    await this.#options.outlet.run(() => this.#open('lately'))
+    await this.#options.outlet.run(async () => this.#open(await this.#options.partitions.lately()))
   }
 
   async close(): Promise<void> {
     await this.#options.outlet.close()
   }
 
-  async #open(asOf: 'lately' | 'now'): Promise<void> {
-    const { outlet, partitions, group } = this.#options
-    const lanes = (await partitions.list(asOf)).map(({ topic, partition }): [string, Lane] => [
-      `${topic}/${partition}`,
+  async #open(partitions: readonly Partition[]): Promise<void> {
+    const { outlet, group } = this.#options
+    const lanes = partitions.map(({ topic, partition }): [string, Lane] => [
+      keyOf({ topic, partition }),
       { id: `${group}-${topic}-${partition}`, registerTopic: topic, registerPartition: partition },
     ])
     await outlet.open([this.#control, ...lanes.map(([, lane]) => lane)])
@@ -88,12 +101,11 @@ export class KafkaSink implements Sink {
   }
 
   async #deliver(rows: readonly OutboxRow[]): Promise<void> {
-    const { outlet, messages } = this.#options
+    const { outlet, partitions, messages } = this.#options
     const options = await messages()
-    await this.#open('lately')
+    await this.#open(await partitions.lately())
     const due = rows.filter(({ number }) => number >= this.#next).map((row) => readRow(row))
-    // a row must find the same lane after a restart: a partition not known yet is looked for first
-    if (due.some(({ key }) => key !== undefined && !this.#lanes!.has(key))) await this.#open('now')
+    await this.#find(due)
     for (const round of roundsOf(due.map((row) => this.#sentOf(row)))) {
       for (const [lane, sent] of groupByLane(round)) {
         await outlet.sendFitting(lane, sent, (some) => this.#topicMessages(some, options))
@@ -102,13 +114,29 @@ export class KafkaSink implements Sink {
     }
   }
 
+  /** A row must find the same lane after a restart: a partition not known yet is looked for until it must be gone. */
+  async #find(due: readonly ReadRow[]): Promise<void> {
+    const { partitions, goneMs = goneMsDefault } = this.#options
+    const lacking = () =>
+      due.flatMap(({ from }) => (from === undefined || this.#lanes!.has(keyOf(from)) ? [] : [from]))
+    const unknown = lacking()
+    if (unknown.length > 0)
+      await this.#open(await partitions.now([...new Set(unknown.map(({ topic }) => topic))]))
+    const now = performance.now()
+    const since = lacking().map((from) => [keyOf(from), this.#lacking.get(keyOf(from)) ?? now] as const)
+    this.#lacking = new Map(since)
+    for (const [key, began] of since)
+      if (now - began < goneMs)
+        throw new TransientError(`Kafka does not tell of ${key}, which caused changes that are to be sent`)
+  }
+
   /** Changes that no partition caused, or one whose topic is gone, have a lane of their own, and so have erasures. */
-  #sentOf({ row, change, key }: ReadRow): Sent {
+  #sentOf({ row, change, from }: ReadRow): Sent {
     return {
       number: row.number,
       row,
       change,
-      lane: (key === undefined ? undefined : this.#lanes!.get(key)) ?? this.#control,
+      lane: (from && this.#lanes!.get(keyOf(from))) ?? this.#control,
     }
   }
 
@@ -169,16 +197,20 @@ type ReadRow = {
   readonly row: OutboxRow
   readonly number: number
   readonly change: ChangeEvent | undefined
-  /** Of the lane, for what a partition caused. */
-  readonly key: string | undefined
+  /** The partition that caused it, if one did. */
+  readonly from: Partition | undefined
 }
 
 function readRow(row: OutboxRow): ReadRow {
   const { number } = row
-  if (!isChange(row)) return { row, number, change: undefined, key: undefined }
+  if (!isChange(row)) return { row, number, change: undefined, from: undefined }
   const change = JSON.parse(row.json) as ChangeEvent
-  const partition = partitionOf(change.cause.source)
-  return { row, number, change, key: partition && `${partition.topic}/${partition.partition}` }
+  return { row, number, change, from: partitionOf(change.cause.source) }
+}
+
+/** A partition among the lanes. */
+function keyOf({ topic, partition }: Partition): string {
+  return `${topic}/${partition}`
 }
 
 function isChange(row: OutboxRow): row is ChangeRow {

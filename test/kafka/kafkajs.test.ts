@@ -4,6 +4,8 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import fc from 'fast-check'
 import { records, withoutAborted } from '../../src/kafka/kafkajs.ts'
+import { registerGroupOf } from '../../src/kafka/names.ts'
+import { type Definitions, withStableOffsets } from '../../src/kafka/stable-offsets.ts'
 
 /** What a producer does next: 0 sends within a transaction, 1 sends outside of one, 2 commits, 3 aborts. */
 const action = fc.record({ producer: fc.integer({ min: 1, max: 4 }), does: fc.integer({ min: 0, max: 3 }) })
@@ -139,4 +141,29 @@ describe('records', () => {
       ),
       { numRuns: 1_000, seed: 1 },
     ))
+})
+
+describe('offsets of a register', () => {
+  const asked = (groupId: string) => ({ groupId, topics: [] })
+  /** Tells which version it was asked for. */
+  const theirs: Definitions = {
+    versions: ['1', '4'],
+    protocol:
+      ({ version }) =>
+      () =>
+        ({ request: { apiKey: 9, apiVersion: version }, response: {} }) as never,
+  }
+  const versionFor = (version: number, group: string) =>
+    withStableOffsets(theirs, {} as never).protocol({ version })(asked(group)).request.apiVersion
+
+  it('are asked for by a version that tells whether they are stable, or not at all', () => {
+    assert.deepEqual(withStableOffsets(theirs, {} as never).versions, ['1', '4', '7'])
+    assert.equal(versionFor(7, registerGroupOf('kindred')), 7)
+    for (const version of [1, 4, 5, 6])
+      assert.throws(() => versionFor(version, registerGroupOf('kindred')), /Kafka 2\.5.*at_least_once/)
+    assert.deepEqual(
+      [1, 4, 5, 6, 7].map((version) => versionFor(version, 'kindred')),
+      [1, 4, 4, 4, 7],
+    )
+  })
 })

@@ -9,6 +9,7 @@ import { fileURLToPath } from 'node:url'
 import type { ChangeEvent } from '../../src/codec/change-event.ts'
 import { Kafka, logLevel, Partitioners } from '../../src/kafka/kafkajs.ts'
 import { type LocalKafka, startKafka } from '../kafka-local/kafka.ts'
+import { nodeFlags } from '../node-flags.ts'
 import type { PipelineRun } from './ingest-run.ts'
 import type { KafkaRun, KafkaRunInput } from './kafka-run.ts'
 import {
@@ -174,7 +175,17 @@ async function measureLatency(
   await admin.disconnect()
   await produceAll(kafka, topic, lines.slice(0, size.warm))
   const main = fileURLToPath(new URL('../../src/cli/main.js', import.meta.url))
-  const args = [main, 'serve', '--data', join(dir, 'steady'), '--port', '0', '--prototypes', labels]
+  const args = [
+    ...nodeFlags,
+    main,
+    'serve',
+    '--data',
+    join(dir, 'steady'),
+    '--port',
+    '0',
+    '--prototypes',
+    labels,
+  ]
   const env = {
     ...process.env,
     KINDRED_KAFKA_BROKERS: kafka.brokers.join(),

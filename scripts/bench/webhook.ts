@@ -10,6 +10,7 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import type { ChangeEvent } from '../../src/codec/change-event.ts'
+import { nodeFlags } from '../node-flags.ts'
 import {
   type BenchOptions,
   type BenchResult,
@@ -115,7 +116,7 @@ function isSigned({ headers }: IncomingMessage, body: Buffer, secret: string): b
 
 async function serve(data: string, labels: string) {
   const args = ['serve', '--port', '0', '--data', data, '--prototypes', labels]
-  const child = spawn(process.execPath, [main, ...args], {
+  const child = spawn(process.execPath, [...nodeFlags, main, ...args], {
     env: {
       PATH: process.env.PATH,
       KINDRED_WEBHOOK_ALLOW_PRIVATE: 'true',

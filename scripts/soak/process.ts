@@ -2,6 +2,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
+import { nodeFlags } from '../node-flags.ts'
 
 const main = fileURLToPath(new URL('../../src/cli/main.js', import.meta.url))
 
@@ -18,7 +19,8 @@ export class ServeProcess {
 
   /** Starts it, and resolves when it answers. Throws what it said when it ends instead. */
   async start(): Promise<void> {
-    const child = spawn(process.execPath, [main, ...this.#args], { stdio: ['ignore', 'ignore', 'pipe'] })
+    const args = [...nodeFlags, main, ...this.#args]
+    const child = spawn(process.execPath, args, { stdio: ['ignore', 'ignore', 'pipe'] })
     this.#child = child
     this.#said = ''
     this.url = await new Promise((resolve, reject) => {

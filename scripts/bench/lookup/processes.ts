@@ -3,6 +3,7 @@ import { type ChildProcess, fork, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
 import { decodeFromCompressedBase64, type Histogram } from 'hdr-histogram-js'
+import { nodeFlags } from '../../node-flags.ts'
 import type { LoadJob, LoadReply, LoadResult, Run, Target } from './load.ts'
 
 const main = script('../../../src/cli/main.js')
@@ -30,7 +31,7 @@ export function kindred(
   args: readonly string[],
   { stdio = 'ignore' }: { stdio?: 'ignore' | 'pipe' } = {},
 ): ChildProcess {
-  return spawn(process.execPath, [main, ...args], {
+  return spawn(process.execPath, [...nodeFlags, main, ...args], {
     env: { PATH: process.env.PATH },
     stdio: ['ignore', 'ignore', stdio],
   })
@@ -62,9 +63,9 @@ export async function startKindred(dir: string, flags: readonly string[] = []): 
   return { port: Number(new URL(url).port), [Symbol.asyncDispose]: () => end(child) }
 }
 
-/** One of the servers that Kindred is compared with; its answers have bodies of `size` bytes. */
+/** One of the servers that Kindred is compared with, under the same flags of Node; its answers have bodies of `size` bytes. */
 export async function startPeer(name: 'bare' | 'floor', size: number): Promise<Server> {
-  const child = fork(script(`./${name}-server.js`), [String(size)])
+  const child = fork(script(`./${name}-server.js`), [String(size)], { execArgv: [...nodeFlags] })
   const port = await new Promise<number>((resolve, reject) => {
     child.once('message', (message) => resolve(message as number))
     child.once('exit', (code) => reject(new Error(`the ${name} server ended with code ${code}`)))
@@ -78,7 +79,7 @@ export function feed(dir: string, file: string): ChildProcess {
 }
 
 export function startGenerator(): Generator {
-  const child = fork(script('./load.js'))
+  const child = fork(script('./load.js'), { execArgv: [...nodeFlags] })
   const ask = (job: LoadJob) =>
     new Promise<LoadResult | undefined>((resolve, reject) => {
       const ended = (code: number | null) => reject(new Error(`the load generator ended with code ${code}`))

@@ -28,5 +28,5 @@ VOLUME /data
 EXPOSE 7400
 HEALTHCHECK --interval=10s --timeout=3s --start-period=60s --retries=3 \
   CMD ["node", "-e", "fetch(`http://127.0.0.1:${process.env.KINDRED_PORT || 7400}/healthz`).then(({ ok }) => process.exit(ok ? 0 : 1), () => process.exit(1))"]
-ENTRYPOINT ["node", "--min-semi-space-size=16", "/app/dist/src/cli/main.js"]
+ENTRYPOINT ["node", "--min-semi-space-size=16", "--no-memory-reducer", "/app/dist/src/cli/main.js"]
 CMD ["serve", "--host", "0.0.0.0"]

@@ -1,4 +1,4 @@
-#!/usr/bin/env -S node --min-semi-space-size=16
+#!/usr/bin/env -S node --min-semi-space-size=16 --no-memory-reducer
 // The command line: one file a command; exit 0 when it worked, 1 when it failed, 2 when it was used wrongly.
 import { Command, CommanderError } from 'commander'
 import { messageOf, UsageError } from '../errors.ts'

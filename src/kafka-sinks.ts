@@ -129,11 +129,11 @@ function directoryOf(config: Config, kafka: Kafka): PartitionDirectory {
   const now = async (also: readonly string[]) => {
     const partitions = await withAdmin(kafka, async (admin) => {
       const existing = await admin.listTopics()
-      const outputs = {
+      const ours = {
         outputs: [config.kafkaChangesTopic, config.kafkaPersonasTopic],
         deadLetterSuffix: config.kafkaDeadLetterSuffix,
       }
-      const selected = selection === undefined ? [] : selectTopics(selection, existing, outputs).topics
+      const selected = selection === undefined ? [] : selectTopics(selection, existing, ours).topics
       const topics = [...new Set([...selected, ...also.filter((topic) => existing.includes(topic))])]
       const metadata = topics.length === 0 ? { topics: [] } : await admin.fetchTopicMetadata({ topics })
       return metadata.topics.flatMap(({ name, partitions }) =>

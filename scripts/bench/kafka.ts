@@ -175,17 +175,7 @@ async function measureLatency(
   await admin.disconnect()
   await produceAll(kafka, topic, lines.slice(0, size.warm))
   const main = fileURLToPath(new URL('../../src/cli/main.js', import.meta.url))
-  const args = [
-    ...nodeFlags,
-    main,
-    'serve',
-    '--data',
-    join(dir, 'steady'),
-    '--port',
-    '0',
-    '--prototypes',
-    labels,
-  ]
+  const args = [main, 'serve', '--data', join(dir, 'steady'), '--port', '0', '--prototypes', labels]
   const env = {
     ...process.env,
     KINDRED_KAFKA_BROKERS: kafka.brokers.join(),
@@ -194,7 +184,10 @@ async function measureLatency(
     KINDRED_KAFKA_PERSONAS_TOPIC: 'steady-personas',
     KINDRED_LOG_LEVEL: 'warn',
   }
-  const serve = spawn(process.execPath, args, { env, stdio: ['ignore', 'inherit', 'inherit'] })
+  const serve = spawn(process.execPath, [...nodeFlags, ...args], {
+    env,
+    stdio: ['ignore', 'inherit', 'inherit'],
+  })
   try {
     const reader = await readChanges(kafka, 'steady-changes')
     await reader.quiet()

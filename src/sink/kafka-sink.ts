@@ -60,7 +60,7 @@ export class KafkaSink implements Sink {
   #next: number
   #lanes: ReadonlyMap<string, Lane> | undefined
   /** Partitions of rows that are not told of, and since when, ms. */
-  #lacking = new Map<string, number>()
+  readonly #lacking = new Map<string, number>()
 
   constructor(options: KafkaSinkOptions) {
     this.#options = options
@@ -122,11 +122,11 @@ export class KafkaSink implements Sink {
     const unknown = lacking()
     if (unknown.length > 0)
       await this.#open(await partitions.now([...new Set(unknown.map(({ topic }) => topic))]))
+    for (const key of this.#lanes!.keys()) this.#lacking.delete(key)
     const now = performance.now()
-    const since = lacking().map((from) => [keyOf(from), this.#lacking.get(keyOf(from)) ?? now] as const)
-    this.#lacking = new Map(since)
-    for (const [key, began] of since)
-      if (now - began < goneMs)
+    for (const key of lacking().map(keyOf)) if (!this.#lacking.has(key)) this.#lacking.set(key, now)
+    for (const [key, since] of this.#lacking)
+      if (now - since < goneMs)
         throw new TransientError(`Kafka does not tell of ${key}, which caused changes that are to be sent`)
   }
 

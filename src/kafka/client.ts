@@ -1,9 +1,10 @@
 // What source, sinks and commands share of Kafka: one client by the configuration, its log lines handed on.
 import { readFileSync } from 'node:fs'
 import type { Kafka as Client, KafkaConfig, SASLOptions } from 'kafkajs'
-import { messageOf, TransientError, UsageError } from '../errors.ts'
+import { messageOf, UsageError } from '../errors.ts'
 import { registerCompression } from './compression.ts'
 import { Kafka, logLevel } from './kafkajs.ts'
+import { tokenProvider } from './token.ts'
 
 /** Settings of a connection. */
 export type ConnectionSettings = {
@@ -25,9 +26,6 @@ export type LogLine = (message: string, fields: Readonly<Record<string, unknown>
 
 const connectionMs = 5_000
 const requestMs = 30_000
-const tokenMs = 10_000
-/** A token without a stated lifetime is asked for again after this long. */
-const tokenSecondsDefault = 300
 
 /** Is a flag of the configuration on? */
 export function isOn(flag: string): boolean {
@@ -37,7 +35,7 @@ export function isOn(flag: string): boolean {
 /** A client; it connects when its consumers and producers do. `debug` gets the library's own lines. Throws UsageError. */
 export function createKafka(settings: ConnectionSettings, debug: LogLine = () => {}): Client {
   registerCompression()
-  const sasl = saslOf(settings)
+  const sasl = saslOf(settings, debug)
   return new Kafka({
     clientId: 'kindred',
     brokers: brokersOf(settings.kafkaBrokers),
@@ -85,7 +83,7 @@ function fileOption(name: 'ca' | 'cert' | 'key', file: string): Record<string, s
   }
 }
 
-function saslOf(settings: ConnectionSettings): SASLOptions | undefined {
+function saslOf(settings: ConnectionSettings, debug: LogLine): SASLOptions | undefined {
   const { kafkaSasl: mechanism, kafkaUser: username, kafkaPassword: password } = settings
   switch (mechanism) {
     case 'none':
@@ -93,7 +91,20 @@ function saslOf(settings: ConnectionSettings): SASLOptions | undefined {
     case 'oauthbearer':
       if (settings.kafkaOauthUrl === '')
         throw new UsageError('KINDRED_KAFKA_OAUTH_URL is needed for oauthbearer: the token endpoint')
-      return { mechanism, oauthBearerProvider: tokenProvider(settings) }
+      if (!isTokenUrl(settings.kafkaOauthUrl))
+        throw new UsageError(
+          'KINDRED_KAFKA_OAUTH_URL is no http or https URL without credentials: those go to KINDRED_KAFKA_OAUTH_CLIENT and KINDRED_KAFKA_OAUTH_SECRET',
+        )
+      return {
+        mechanism,
+        oauthBearerProvider: tokenProvider({
+          url: settings.kafkaOauthUrl,
+          client: settings.kafkaOauthClient,
+          secret: settings.kafkaOauthSecret,
+          scope: settings.kafkaOauthScope,
+          onLate: (why) => debug(`the token of Kafka is not renewed yet: ${why}`, {}),
+        }),
+      }
     default:
       if (username === '' || password === '')
         throw new UsageError(`KINDRED_KAFKA_USER and KINDRED_KAFKA_PASSWORD are needed for ${mechanism}`)
@@ -101,31 +112,10 @@ function saslOf(settings: ConnectionSettings): SASLOptions | undefined {
   }
 }
 
-/** Tokens by OAuth 2.0 client credentials (RFC 6749 §4.4), kept until shortly before they end. */
-function tokenProvider(settings: ConnectionSettings): () => Promise<{ value: string }> {
-  let token: { value: string; until: number } | undefined
-  return async () => {
-    if (token !== undefined && performance.now() < token.until) return token
-    const scope = settings.kafkaOauthScope === '' ? {} : { scope: settings.kafkaOauthScope }
-    const response = await fetch(settings.kafkaOauthUrl, {
-      method: 'POST',
-      headers: {
-        'content-type': 'application/x-www-form-urlencoded',
-        authorization: `Basic ${Buffer.from(
-          `${encodeURIComponent(settings.kafkaOauthClient)}:${encodeURIComponent(settings.kafkaOauthSecret)}`,
-        ).toString('base64')}`,
-      },
-      body: new URLSearchParams({ grant_type: 'client_credentials', ...scope }),
-      signal: AbortSignal.timeout(tokenMs),
-    })
-    if (!response.ok) throw new TransientError(`the token endpoint answers ${response.status}`)
-    const { access_token: value, expires_in: seconds = tokenSecondsDefault } = (await response.json()) as {
-      access_token: string
-      expires_in?: number
-    }
-    token = { value, until: performance.now() + seconds * 800 }
-    return token
-  }
+function isTokenUrl(text: string): boolean {
+  if (!URL.canParse(text)) return false
+  const { protocol, username, password } = new URL(text)
+  return /^https?:$/.test(protocol) && username === '' && password === ''
 }
 
 /** Runs `work` with an admin connection, which is closed after. */

@@ -161,7 +161,8 @@ function jsonOf<T>(value: Buffer): T {
   return JSON.parse(value.toString('utf8')) as T
 }
 
-function saidBy({ stderr }: Server): (error: unknown) => never {
+/** Fails with the server's log. */
+export function saidBy({ stderr }: Server): (error: unknown) => never {
   return (error) => {
     throw new Error(`the server said:\n${stderr()}`, { cause: error })
   }

@@ -1,16 +1,14 @@
 // Webhooks: the time from an event being sent to a running `serve` until its change arrives as a signed webhook, at a steady
 // rate of changes. Events are sent when they are due whatever the answers do, and times count from when they were due.
 
-import { spawn } from 'node:child_process'
 import { createHmac, timingSafeEqual } from 'node:crypto'
 import { once } from 'node:events'
 import { createServer, type IncomingMessage } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { fileURLToPath } from 'node:url'
 import type { ChangeEvent } from '../../src/codec/change-event.ts'
-import { nodeFlags } from '../node-flags.ts'
+import { ServeProcess } from '../serve-process.ts'
 import {
   type BenchOptions,
   type BenchResult,
@@ -20,7 +18,6 @@ import {
   writeLabels,
 } from './shared.ts'
 
-const main = fileURLToPath(new URL('../../src/cli/main.js', import.meta.url))
 const changesPerSecond = 200
 const steadySeconds = 30
 /** Changes sent before the measurement, for what is only slow once. */
@@ -39,7 +36,10 @@ export async function webhookBench({ tiny, report }: BenchOptions): Promise<Benc
     await using receiver = await receive()
     const labels = join(dir, 'labels.ndjson')
     writeLabels(labels, [{ user_id: 'labelled', personas: ['A'] }])
-    await using server = await serve(join(dir, 'data'), labels)
+    await using server = await new ServeProcess(['--data', join(dir, 'data'), '--prototypes', labels], {
+      KINDRED_WEBHOOK_ALLOW_PRIVATE: 'true',
+      KINDRED_WEBHOOK_ALLOW_HTTP: 'true',
+    }).start()
     await post(`${server.url}/v1/events`, purchase('labelled', 'p', 'labelled'))
     await until(async () => {
       const reply = await fetch(`${server.url}/v1/users/labelled/personas`)
@@ -112,35 +112,6 @@ function isSigned({ headers }: IncomingMessage, body: Buffer, secret: string): b
     .split(' ')
     .map((signature) => Buffer.from(signature.replace('v1,', ''), 'base64'))
     .some((given) => given.length === expected.length && timingSafeEqual(given, expected))
-}
-
-async function serve(data: string, labels: string) {
-  const args = ['serve', '--port', '0', '--data', data, '--prototypes', labels]
-  const child = spawn(process.execPath, [...nodeFlags, main, ...args], {
-    env: {
-      PATH: process.env.PATH,
-      KINDRED_WEBHOOK_ALLOW_PRIVATE: 'true',
-      KINDRED_WEBHOOK_ALLOW_HTTP: 'true',
-    },
-    stdio: ['ignore', 'ignore', 'pipe'],
-  })
-  let said = ''
-  const url = await new Promise<string>((resolve, reject) => {
-    child.stderr.on('data', (chunk: Buffer) => {
-      said += chunk.toString('utf8')
-      const address = /"address":"([^"]+)"/.exec(said)?.[1]
-      if (address !== undefined) resolve(address)
-    })
-    child.once('exit', () => reject(new Error(`serve ended: ${said}`)))
-  })
-  return {
-    url,
-    async [Symbol.asyncDispose]() {
-      if (child.exitCode !== null) return
-      child.kill('SIGTERM')
-      await once(child, 'exit')
-    },
-  }
 }
 
 async function subscribe(url: string, to: string): Promise<string> {

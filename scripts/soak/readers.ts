@@ -3,8 +3,8 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { createRandom, type Random } from '../../src/demo/random.ts'
 import type { PersonasAnswer } from '../../src/lookup/answer.ts'
 import { percentile } from '../bench/shared.ts'
+import type { ServeProcess } from '../serve-process.ts'
 import type { History } from './history.ts'
-import type { ServeProcess } from './process.ts'
 
 export type ReadersOptions = {
   readonly lookups: readonly ServeProcess[]
@@ -58,7 +58,7 @@ export class Readers {
     while (!this.#stopped) {
       this.count++
       try {
-        await this.#ask(lookup.url!, random)
+        await this.#ask(lookup.url, random)
       } catch (error) {
         this.failed++
         this.#options.history.blame(`a lookup failed: ${(error as Error).message}, ${(error as Error).cause}`)

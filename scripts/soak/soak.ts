@@ -7,8 +7,8 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { ChangeEvent } from '../../src/codec/change-event.ts'
 import { generateShop } from '../../src/demo/shop.ts'
 import { writeLabels } from '../bench/shared.ts'
+import { ServeProcess } from '../serve-process.ts'
 import { History } from './history.ts'
-import { ServeProcess } from './process.ts'
 import { Readers } from './readers.ts'
 import { Writer } from './writer.ts'
 
@@ -51,8 +51,11 @@ export async function soak({ seconds, killEverySeconds, report }: SoakOptions): 
   const labels = join(dir, 'labels.ndjson')
   writeLabels(labels, shop.prototypes)
   const data = ['--data', join(dir, 'data')]
-  const ingest = new ServeProcess('ingest', [...data, '--prototypes', labels])
-  const lookups = Array.from({ length: lookupProcesses }, () => new ServeProcess('lookup', data))
+  const ingest = new ServeProcess(['--role', 'ingest', ...data, '--prototypes', labels])
+  const lookups = Array.from(
+    { length: lookupProcesses },
+    () => new ServeProcess(['--role', 'lookup', ...data]),
+  )
   try {
     await Promise.all([ingest.start(), ...lookups.map((lookup) => lookup.start())])
     const history = new History()

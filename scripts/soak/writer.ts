@@ -2,8 +2,8 @@
 // process that ingests; and shoppers who come, are erased, and must not be known to any process from then on.
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { DemoEvent } from '../../src/demo/shop.ts'
+import type { ServeProcess } from '../serve-process.ts'
 import type { History } from './history.ts'
-import type { ServeProcess } from './process.ts'
 
 export type WriterOptions = {
   readonly ingest: ServeProcess
@@ -82,10 +82,10 @@ export class Writer {
 
   /** The status; undefined where nobody answered. */
   async #once(method: string, path: string, body: unknown): Promise<number | undefined> {
-    const { url } = this.#options.ingest
-    if (url === undefined) return undefined
+    const { ingest } = this.#options
+    if (!ingest.up) return undefined
     try {
-      const reply = await fetch(url + path, {
+      const reply = await fetch(ingest.url + path, {
         method,
         ...(body === undefined
           ? {}

@@ -29,6 +29,7 @@ import {
   type ReadMessage,
   readTopic,
 } from '../support/kafka-topics.ts'
+import { parseMetrics } from '../support/prometheus-text.ts'
 import { skipRealData } from '../support/real-data.ts'
 import { assertSameLines } from '../support/same-lines.ts'
 import type { Server } from '../support/server.ts'
@@ -164,8 +165,8 @@ async function disturb(
 /** An end waits some seconds for its changes to go out, which are more than that on a slow machine: the next start sends them. */
 async function untilSent({ url }: Server): Promise<void> {
   await until('all changes are sent', async () => {
-    const metrics = await (await fetch(`${url}/metrics`)).text()
-    return /^kindred_sink_backlog_rows\{sink="kafka:persona-changes"\} 0$/m.test(metrics)
+    const metrics = parseMetrics(await (await fetch(`${url}/metrics`)).text())
+    return metrics.value('kindred_sink_backlog_rows', { sink: 'kafka:persona-changes' }) === 0
   })
 }
 

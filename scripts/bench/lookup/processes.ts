@@ -4,9 +4,8 @@ import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
 import { decodeFromCompressedBase64, type Histogram } from 'hdr-histogram-js'
 import { nodeFlags } from '../../node-flags.ts'
+import { kindredMain, ServeProcess } from '../../serve-process.ts'
 import type { LoadJob, LoadReply, LoadResult, Run, Target } from './load.ts'
-
-const main = script('../../../src/cli/main.js')
 
 function script(path: string): string {
   return fileURLToPath(new URL(path, import.meta.url))
@@ -31,7 +30,7 @@ export function kindred(
   args: readonly string[],
   { stdio = 'ignore' }: { stdio?: 'ignore' | 'pipe' } = {},
 ): ChildProcess {
-  return spawn(process.execPath, [...nodeFlags, main, ...args], {
+  return spawn(process.execPath, [...nodeFlags, kindredMain, ...args], {
     env: { PATH: process.env.PATH },
     stdio: ['ignore', 'ignore', stdio],
   })
@@ -50,17 +49,8 @@ export async function kindredToEnd(args: readonly string[]): Promise<void> {
 
 /** `kindred serve` on a free port of loopback. */
 export async function startKindred(dir: string, flags: readonly string[] = []): Promise<Server> {
-  const child = kindred(['serve', '--port', '0', '--data', dir, ...flags], { stdio: 'pipe' })
-  let said = ''
-  const url = await new Promise<string>((resolve, reject) => {
-    child.stderr!.on('data', (chunk: Buffer) => {
-      said += chunk.toString('utf8')
-      const address = /"address":"([^"]+)"/.exec(said)?.[1]
-      if (address !== undefined) resolve(address)
-    })
-    child.once('exit', () => reject(new Error(`serve ended: ${said}`)))
-  })
-  return { port: Number(new URL(url).port), [Symbol.asyncDispose]: () => end(child) }
+  const serve = await new ServeProcess(['--data', dir, ...flags]).start()
+  return { port: Number(new URL(serve.url).port), [Symbol.asyncDispose]: () => serve.stop() }
 }
 
 /** One of the servers that Kindred is compared with, under the same flags of Node; its answers have bodies of `size` bytes. */

@@ -37,10 +37,18 @@ describe('the output of a log', () => {
     withPipe(async ({ fd, leave }) => {
       const output = openLogOutput(fd, () => undefined)
       leave()
+      const refused = firstRefusedWrite()
       output.write('one\n')
-      output.write('another, while the first is under way\n')
-      await output.end()
-      output.write('after the end\n')
+      assert.equal(await refused, 'EPIPE')
+      const writes = mock.method(fs, 'write')
+      try {
+        output.write('another\n')
+        await output.end()
+        output.write('after the end\n')
+        assert.equal(writes.mock.callCount(), 0)
+      } finally {
+        writes.mock.restore()
+      }
     }))
 
   it('goes on once a disk that was full has room, with what waited', { skip: skipFullDisk }, () =>

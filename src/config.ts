@@ -95,7 +95,7 @@ export const settings = {
     .enum(['auto', 'on', 'off'])
     .default('auto')
     .describe(
-      'ask for bearer tokens: always but on loopback as long as there are none; always; never (loopback only)',
+      'ask for bearer tokens: auto (always but on loopback as long as there are none), on (always) or off (never; loopback only)',
     ),
   rateLimit: whole(0, 1_000_000)
     .default(0)

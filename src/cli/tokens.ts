@@ -27,6 +27,7 @@ export function addTokens(program: Command): void {
 type AddOptions = DataOptions & { scopes: string; once: boolean }
 
 function add(name: string, { data, json, scopes: text, once }: AddOptions): void {
+  if (name.trim() === '') throw new UsageError('a token has a name: say whose it is')
   mkdirSync(data, { recursive: true }) // also before the first serve
   const there = once ? readTokens(data).find((token) => token.name === name) : undefined
   if (there !== undefined) {

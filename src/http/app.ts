@@ -16,6 +16,7 @@ import { erasureRoutes } from './erasure.ts'
 import { eventRoutes } from './events.ts'
 import { harden, markSafe, type ServerLimits, serverLimits, serverOptions } from './hardening.ts'
 import { healthRoutes } from './health.ts'
+import { bodyProblem } from './json-body.ts'
 import { answerLean } from './lean.ts'
 import { metricsRoutes } from './metrics.ts'
 import { observeRequests, requestIdHeader, requestIds } from './observe.ts'
@@ -30,6 +31,7 @@ import { quarantineRoutes } from './quarantine.ts'
 import { requestLogger } from './request-logger.ts'
 import { refuseOthers } from './roles.ts'
 import { type SecurityOptions, secure } from './security.ts'
+import { markStale } from './stale.ts'
 import { traceRequests } from './trace.ts'
 import { userRoutes } from './users.ts'
 import { type WebhookPort, webhookRoutes } from './webhooks.ts'
@@ -83,16 +85,20 @@ export type AppOptions = Served & {
 /** An id of 256 bytes, percent-encoded, with room to be told that it is too long. */
 const paramLengthMax = 4096
 
+/** Bytes of a body that has neither events nor ids. */
+const plainBodyBytesMax = 256 * 1024
+
 /** What a client is asked to wait when something cannot be done now, seconds. */
 const retryAfterSeconds = '5'
 
 export function createApp(options: AppOptions): FastifyInstance {
   const { bodyBytesMax, logger, security, server = serverLimits, observed = requestsAlone() } = options
   const requestId = requestIds()
+  const newId = () => requestId({ headers: {} })
   const app = fastify({
     ...(logger === undefined ? {} : { loggerInstance: logger, childLoggerFactory: requestLogger }),
-    ...serverOptions(server),
-    bodyLimit: bodyBytesMax,
+    ...serverOptions(server, newId),
+    bodyLimit: Math.min(bodyBytesMax, plainBodyBytesMax), // routes that take more say so
     genReqId: requestId,
     logController: new LogController({ disableRequestLogging: true, requestIdLogLabel: 'request_id' }),
     forceCloseConnections: 'idle',
@@ -110,29 +116,39 @@ export function createApp(options: AppOptions): FastifyInstance {
   })
   observeRequests(app, observed.http)
   traceRequests(app)
-  harden(app, server)
+  harden(app, { limits: server, newId })
   if (security !== undefined) secure(app, security)
   takeJsonAlone(app)
   app.setErrorHandler((error: Error & { statusCode?: number }, request, reply) => {
     const problem = problemOf(error)
     if (problem.status === 503)
       reply.header('retry-after', reply.getHeader('retry-after') ?? retryAfterSeconds)
-    if (problem.status >= 500)
+    if (problem.status >= 500 && !(error instanceof ProblemError))
       request.log.error({ err: error, route: request.routeOptions.url }, 'a request failed')
     return sendProblem(reply, problem)
   })
-  app.setNotFoundHandler((request, reply) =>
-    sendProblem(reply, {
-      status: 404,
-      title: 'no such route',
-      detail: `${request.method} ${request.url.split('?')[0]} is not part of the API`,
-    }),
-  )
+  const methodsOf = routedMethods(app)
+  app.setNotFoundHandler((request, reply) => {
+    const { method } = request
+    const path = request.url.split('?')[0]!
+    const methods = methodsOf(path)
+    if (methods.length === 0)
+      return sendProblem(reply, {
+        status: 404,
+        title: 'no such route',
+        detail: `${method} ${path} is not part of the API`,
+      })
+    return sendProblem(reply.header('allow', methods.join(', ')), {
+      status: 405,
+      title: 'method not taken',
+      detail: `${path} takes ${methods.join(', ')}, not ${method}`,
+    })
+  })
   app.register(openApiRoutes)
   app.register(healthRoutes, { role: options.role ?? 'all', ports: options.ports })
   app.register(metricsRoutes, observed)
   if (options.role !== 'ingest') registerLookups(app, { ...options, meter: observed.http })
-  if (options.role !== 'lookup') registerIngest(app, options.ports)
+  if (options.role !== 'lookup') registerIngest(app, { ports: options.ports, bodyBytesMax })
   if (options.role !== undefined) refuseOthers(app, options.role)
   const told = tracer !== undefined || app.log.level === 'debug' || app.log.level === 'trace'
   if (options.role !== 'ingest' && !told) {
@@ -170,15 +186,24 @@ function registerLookups(
     readonly meter: HttpMeter
   },
 ): void {
-  app.register(personaRoutes, { ports })
-  app.register(userRoutes, { ports })
-  app.register(openRtbRoutes, { ports, mapping: openRtb })
-  app.register(changeRoutes, { ports, meter, ...(streams === undefined ? {} : { limits: streams }) })
-  app.register(audienceRoutes, { ports })
+  app.register(async (lookups) => {
+    lookups.addHook('onRequest', (_request, reply, done) => {
+      markStale(reply, ports)
+      done()
+    })
+    lookups.register(personaRoutes, { ports })
+    lookups.register(userRoutes, { ports })
+    lookups.register(openRtbRoutes, { ports, mapping: openRtb })
+    lookups.register(changeRoutes, { ports, meter, ...(streams === undefined ? {} : { limits: streams }) })
+    lookups.register(audienceRoutes, { ports })
+  })
 }
 
-function registerIngest(app: FastifyInstance, ports: IngestPorts & StatusPorts): void {
-  app.register(eventRoutes, { ports })
+function registerIngest(
+  app: FastifyInstance,
+  { ports, bodyBytesMax }: { readonly ports: IngestPorts & StatusPorts; readonly bodyBytesMax: number },
+): void {
+  app.register(eventRoutes, { ports, bodyBytesMax })
   app.register(erasureRoutes, { ports })
   app.register(quarantineRoutes, { ports })
   if (ports.webhooks !== undefined) app.register(webhookRoutes, { webhooks: ports.webhooks })
@@ -188,9 +213,29 @@ function registerIngest(app: FastifyInstance, ports: IngestPorts & StatusPorts):
 function takeJsonAlone(app: FastifyInstance): void {
   const parse = app.getDefaultJsonParser('error', 'error')
   app.removeAllContentTypeParsers()
-  app.addContentTypeParser('application/json', { parseAs: 'string' }, (request, body, done) =>
-    body === '' ? done(null, undefined) : parse(request, body as string, done),
-  )
+  app.addContentTypeParser('application/json', { parseAs: 'buffer' }, (request, given, done) => {
+    const body = given as Buffer
+    if (body.length === 0) return done(null, undefined)
+    const detail = bodyProblem(body)
+    if (detail !== undefined)
+      return done(new ProblemError({ status: 400, title: 'body not readable', detail }))
+    parse(request, body.toString('utf8'), done)
+  })
+}
+
+/** Gives the methods that a path has, of all routes that `app` gets from now on. */
+function routedMethods(app: FastifyInstance): (path: string) => string[] {
+  const routes = new Map<string, { readonly form: RegExp; readonly methods: Set<string> }>()
+  app.addHook('onRoute', ({ method, url }) => {
+    const form = new RegExp(`^${url.replaceAll(/[.*+?^${}()|[\]\\]/g, '\\$&').replaceAll(/:\w+/g, '[^/]+')}$`)
+    const route = routes.get(url) ?? { form, methods: new Set() }
+    routes.set(url, route)
+    for (const each of [method].flat()) route.methods.add(each)
+  })
+  return (path) => {
+    const fitting = [...routes.values()].filter(({ form }) => form.test(path))
+    return [...new Set(fitting.flatMap(({ methods }) => [...methods]))].sort()
+  }
 }
 
 /** What an error is to a client: its own fault, ours until it is tried again, or ours. */
@@ -200,6 +245,12 @@ function problemOf(error: Error & { statusCode?: number }): Problem {
     return { status: 503, title: 'not now', detail: `${messageOf(error)}: try again in a while` }
   if (error instanceof LockedError) return { status: 503, title: 'in use', detail: messageOf(error) }
   const status = error.statusCode ?? 500
+  if (status === 415)
+    return {
+      status,
+      title: 'media type not taken',
+      detail: 'send JSON with content-type application/json; events also as application/x-ndjson',
+    }
   if (status < 500) return { status, title: titleOf(status), detail: error.message }
   return {
     status,
@@ -209,5 +260,5 @@ function problemOf(error: Error & { statusCode?: number }): Problem {
 }
 
 function titleOf(status: number): string {
-  return status === 413 ? 'body too large' : status === 415 ? 'media type not taken' : 'bad request'
+  return status === 413 ? 'body too large' : 'bad request'
 }

@@ -5,14 +5,18 @@ import { decodeEvent } from '../codec/event.ts'
 import { InvalidRecordError, messageOf } from '../errors.ts'
 import { finish, type Sliced, Slices } from '../lookup/slices.ts'
 import type { IngestPorts, StatusPorts } from './app.ts'
+import { nestingMax, shapeOf, tooDeep } from './json-body.ts'
 import { sendProblem } from './problem.ts'
+import { eventsMax } from './schemas.ts'
 
 type Ports = Pick<IngestPorts & StatusPorts, 'append' | 'backlog'>
 
 const json = { kind: 'json' } as const
-/** Events of one request, and problems named in one answer. */
-const eventsMax = 100_000
+/** Problems named in one answer. */
 const problemsShown = 20
+/** Lines of one request, empty ones among them. */
+const linesMax = 2 * eventsMax
+const newline = 10
 /** So many are validated at once; more in slices between other requests, with pauses after some. */
 const fewEvents = 256
 const stepEvents = 32
@@ -20,14 +24,16 @@ const stepEvents = 32
 const retryAfterSeconds = 1
 const retryAfterFailureSeconds = 10
 
-export const eventRoutes: FastifyPluginAsync<{ ports: Ports }> = async (app, { ports }) => {
+type Options = { readonly ports: Ports; readonly bodyBytesMax: number }
+
+export const eventRoutes: FastifyPluginAsync<Options> = async (app, { ports, bodyBytesMax }) => {
   app.removeAllContentTypeParsers()
   for (const type of ['application/json', 'application/x-ndjson', 'application/ndjson'])
     app.addContentTypeParser(type, { parseAs: 'buffer' }, (_request, body, done) => done(null, body))
 
   const slices = new Slices()
   app.addHook('onClose', async () => slices.close())
-  app.post('/v1/events', async (request, reply) => {
+  app.post('/v1/events', { bodyLimit: bodyBytesMax }, async (request, reply) => {
     const body = request.body
     if (!Buffer.isBuffer(body) || body.length === 0)
       return refuse(reply, 'the body is empty: send one event, an array, or NDJSON')
@@ -36,8 +42,7 @@ export const eventRoutes: FastifyPluginAsync<{ ports: Ports }> = async (app, { p
     const split = ndjson ? linesOf(body) : valuesOf(body)
     if (typeof split === 'string') return refuse(reply, split)
     if (split.length === 0) return refuse(reply, 'there is no event in the body')
-    if (split.length > eventsMax)
-      return refuse(reply, `${split.length} events; one request takes ${eventsMax}`)
+    if (split.length > eventsMax) return refuse(reply, tooMany)
     const work = recordsOf(split, ndjson ? String : textOf)
     const { records, problems } = await (split.length > fewEvents ? slices.run(work) : finish(work))
     if (problems.length > 0)
@@ -79,7 +84,13 @@ function refuse(reply: FastifyReply, detail: string): FastifyReply {
   return sendProblem(reply, { status: 400, title: 'events not readable', detail })
 }
 
-function linesOf(body: Buffer): string[] {
+const tooMany = `more than ${eventsMax} events: send them in several requests`
+
+/** The lines that have something; a sentence when they are too many. */
+function linesOf(body: Buffer): string[] | string {
+  for (let i = 0, lines = 0; i < body.length; i++)
+    if (body[i] === newline && ++lines > linesMax) return `more than ${linesMax} lines`
+  if (shapeOf(body, { lines: true }).depth > nestingMax) return `a line of ${tooDeep}`
   return body
     .toString('utf8')
     .split('\n')
@@ -89,6 +100,9 @@ function linesOf(body: Buffer): string[] {
 
 /** The values of a JSON body; a sentence when it is not JSON. */
 function valuesOf(body: Buffer): unknown[] | string {
+  const { depth, outerCommas } = shapeOf(body)
+  if (depth > nestingMax) return tooDeep
+  if (outerCommas >= eventsMax) return tooMany
   try {
     const value: unknown = JSON.parse(body.toString('utf8'))
     return Array.isArray(value) ? value : [value]
@@ -121,10 +135,11 @@ function* recordsOf(given: readonly unknown[], textOf: (value: unknown) => strin
   return found
 }
 
+/** The value as text, which has null for a number that is too great to be one. */
 function textOf(value: unknown): string {
-  try {
-    return JSON.stringify(value)
-  } catch (error) {
-    throw new InvalidRecordError('is nested too deeply', { cause: error })
-  }
+  if (typeof value === 'object' && value !== null)
+    for (const [name, field] of Object.entries(value))
+      if (typeof field === 'number' && !Number.isFinite(field))
+        throw new InvalidRecordError(`${name} is too great a number`)
+  return JSON.stringify(value)
 }

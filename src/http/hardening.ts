@@ -1,10 +1,11 @@
 // What holds for every connection and every answer, whatever is asked: limits of headers, times and connections; security
 // headers; and problem details also for what cannot be read as HTTP. CORS stays off: no answer has a header of it.
 import type { EventEmitter } from 'node:events'
-import type { Server, ServerOptions } from 'node:http'
+import type { IncomingMessage, Server, ServerOptions } from 'node:http'
 import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import type { FastifyInstance, FastifyReply } from 'fastify'
+import { requestIdHeader } from './observe.ts'
 import { type Problem, sendProblem } from './problem.ts'
 
 /** Named limits of the listening side (I7). */
@@ -31,7 +32,7 @@ export const serverLimits: ServerLimits = {
 }
 
 /** Options of Fastify, and of the server below it. */
-export function serverOptions(limits: ServerLimits) {
+export function serverOptions(limits: ServerLimits, newId: () => string) {
   return {
     requestTimeout: limits.requestMs,
     keepAliveTimeout: limits.idleMs,
@@ -42,7 +43,7 @@ export function serverOptions(limits: ServerLimits) {
       connectionsCheckingInterval: limits.checkMs,
       requireHostHeader: false, // it is asked for below, where the answer is a problem
     } satisfies ServerOptions,
-    clientErrorHandler: (error: Error, socket: Socket) => refuseRaw(socket, unreadable(error)),
+    clientErrorHandler: (error: Error, socket: Socket) => refuseRaw(socket, unreadable(error), newId()),
   }
 }
 
@@ -58,22 +59,44 @@ export function markSafe(reply: FastifyReply): void {
 }
 
 /** Puts all of it on `app`, ahead of what is registered later. */
-export function harden(app: FastifyInstance, { connectionsMax }: ServerLimits): void {
+export function harden(
+  app: FastifyInstance,
+  { limits: { connectionsMax }, newId }: { readonly limits: ServerLimits; readonly newId: () => string },
+): void {
   const server = app.server as Server
   server.maxConnections = connectionsMax
+  server.maxHeadersCount = 0 // their bytes are limited; past a number Node would leave some out and say nothing
   server.on('checkExpectation', (request, response) => {
     request.headers.expect = '' // an expectation that is not known is no reason to refuse (RFC 9110 §10.1.1)
     server.emit('request', request, response)
   })
   server.on('connect', (_request, socket: Duplex) =>
-    refuseRaw(socket, { status: 405, title: 'method not taken', detail: 'this is no proxy' }),
+    refuseRaw(socket, { status: 405, title: 'method not taken', detail: 'this is no proxy' }, newId()),
   )
   app.addHook('onRequest', (request, reply, done) => {
     markSafe(reply)
-    if (request.raw.httpVersion === '1.1' && request.headers.host === undefined)
-      sendProblem(reply, { status: 400, title: 'bad request', detail: 'HTTP/1.1 asks for a Host header' })
+    const { raw, headers } = request
+    const { 'content-encoding': coded } = headers
+    if (raw.httpVersion === '1.1' && !hasOneHost(raw))
+      sendProblem(reply, { status: 400, title: 'bad request', detail: 'HTTP/1.1 asks for one Host header' })
+    else if (coded !== undefined && coded.toLowerCase() !== 'identity')
+      sendProblem(reply.header('accept-encoding', 'identity'), {
+        status: 415,
+        title: 'content coding not taken',
+        detail: 'send the body as it is, without content-encoding',
+      })
     else done()
   })
+}
+
+/** Node takes the first of several, and whatever stands before this service may take another (RFC 9112 §3.2). */
+export function hasOneHost({ rawHeaders }: IncomingMessage): boolean {
+  let count = 0
+  for (let i = 0; i < rawHeaders.length; i += 2) {
+    const name = rawHeaders[i]!
+    if (name.length === 4 && name.toLowerCase() === 'host') count++
+  }
+  return count === 1
 }
 
 /** What the parser of HTTP gave up on. */
@@ -108,17 +131,19 @@ type Current = { readonly headersSent: boolean; readonly req: { readonly complet
  * Answers on a connection that has no reply of its own, and ends it: behind the answers to the requests before. Nothing where
  * the answer to this request is under way already.
  */
-function refuseRaw(socket: Duplex, problem: Problem): void {
+function refuseRaw(socket: Duplex, problem: Problem, id: string): void {
   const { _httpMessage: current } = socket as { _httpMessage?: (Current & EventEmitter) | null }
   if (!socket.writable) return void socket.destroy()
   if (current?.req.complete === true)
-    return void current.once('close', () => setImmediate(refuseRaw, socket, problem))
+    return void current.once('close', () => setImmediate(refuseRaw, socket, problem, id))
   if (current?.headersSent === true) return void socket.destroy()
-  const body = JSON.stringify({ type: 'about:blank', ...problem })
+  const body = JSON.stringify({ type: 'about:blank', ...problem, request_id: id })
   const headers = {
     'content-type': 'application/problem+json',
     'content-length': Buffer.byteLength(body),
     connection: 'close',
+    [requestIdHeader]: id,
+    ...(problem.status === 405 ? { allow: '' } : {}),
     ...everyAnswer,
   }
   const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`)

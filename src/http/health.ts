@@ -7,6 +7,9 @@ import { sendProblem } from './problem.ts'
 import type { Role } from './role.ts'
 import { route } from './route.ts'
 
+/** What whoever asks whether it is ready is asked to wait, seconds. */
+const retryAfterSeconds = '1'
+
 export const healthRoutes: FastifyPluginAsync<{ ports: StatusPorts; role: Role }> = async (
   app,
   { ports, role },
@@ -15,7 +18,12 @@ export const healthRoutes: FastifyPluginAsync<{ ports: StatusPorts; role: Role }
   route(app, operations.getReadiness, ({ reply }) => {
     const reason = ports.notReady()
     if (reason !== undefined)
-      return sendProblem(reply, { status: 503, title: 'not ready', detail: reason, role })
+      return sendProblem(reply.header('retry-after', retryAfterSeconds), {
+        status: 503,
+        title: 'not ready',
+        detail: reason,
+        role,
+      })
     return {
       status: 'ready',
       role,

@@ -1,6 +1,7 @@
 // The ids of a batch that came whole, with its head. Its body is looked at where the request holds it, and put back when the
 // route has to see it.
 import type { IncomingMessage } from 'node:http'
+import { bodyProblem } from './json-body.ts'
 import { userIds } from './schemas.ts'
 
 /** Bytes of a body that is looked for: no more than one read of a socket brings. */
@@ -10,7 +11,8 @@ const jsonForm = /^application\/json(?:; ?charset=utf-8)?$/i
 
 /** Whether the body is one that `takeIds` takes, if it is there. */
 export function mayBeWhole({ headers }: IncomingMessage): boolean {
-  const { 'content-length': length = '', 'content-type': type = '' } = headers
+  const { 'content-length': length = '', 'content-type': type = '', 'content-encoding': coded } = headers
+  if (coded !== undefined) return false
   return lengthForm.test(length) && Number(length) <= wholeBytesMax && jsonForm.test(type)
 }
 
@@ -25,7 +27,7 @@ export function takeIds<T>(request: IncomingMessage, work: (ids: readonly string
   const body = request.read() as Buffer
   let done: T | undefined
   try {
-    const ids = idsOf(body.toString('utf8'))
+    const ids = bodyProblem(body) === undefined ? idsOf(body.toString('utf8')) : undefined
     done = ids && work(ids)
   } catch {
     done = undefined // the route comes upon the same, and says so

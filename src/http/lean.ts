@@ -8,12 +8,12 @@ import type { Socket } from 'node:net'
 import { idProblem } from '../core/ids.ts'
 import type { RouteTimes } from '../metrics/http-meter.ts'
 import type { LookupPorts, StatusPorts } from './app.ts'
-import { everyAnswer } from './hardening.ts'
+import { everyAnswer, hasOneHost } from './hardening.ts'
 import { mayBeWhole, takeIds } from './lean-batch.ts'
 import { requestIdHeader } from './observe.ts'
 import { operations } from './operations.ts'
 import { batchJson } from './personas.ts'
-import type { SecurityOptions } from './security.ts'
+import { isOfThisMachine, type SecurityOptions } from './security.ts'
 import { recentStaleHeaders } from './stale.ts'
 
 export type LeanOptions = {
@@ -173,15 +173,20 @@ function decoded(part: string): string | undefined {
 }
 
 function hasBody({ headers }: IncomingMessage): boolean {
-  return headers['content-length'] !== undefined || headers['transfer-encoding'] !== undefined
+  return (
+    headers['content-length'] !== undefined ||
+    headers['transfer-encoding'] !== undefined ||
+    headers['content-encoding'] !== undefined
+  )
 }
 
 /** HTTP/1.1 on a connection that stays, and nothing that asks for more than an answer. */
-function isPlain({ headers, httpVersion }: IncomingMessage): boolean {
+function isPlain(request: IncomingMessage): boolean {
+  const { headers, httpVersion } = request
   const { connection } = headers
   return (
     httpVersion === '1.1' &&
-    headers.host !== undefined &&
+    hasOneHost(request) &&
     (connection === undefined || connection === 'keep-alive') &&
     headers.expect === undefined &&
     headers.upgrade === undefined &&
@@ -196,6 +201,6 @@ function mayLookUp(
 ): boolean {
   if (requestsPerSecond > 0) return false
   const token = headers.authorization === undefined ? undefined : find(headers.authorization)
-  if (token === undefined) return !required()
+  if (token === undefined) return !required() && isOfThisMachine(headers.host)
   return token.scopes.includes('lookup') || token.scopes.includes('admin')
 }

@@ -3,16 +3,15 @@
 import { hash } from 'node:crypto'
 import type { FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify'
 import type { PersonasAnswer } from '../lookup/answer.ts'
-import type { LookupPorts, StatusPorts } from './app.ts'
+import type { LookupPorts } from './app.ts'
 import { type OpenRtbMapping, openRtbDataOf } from './openrtb-mapping.ts'
 import { operations } from './operations.ts'
 import { batchBytesMax } from './personas.ts'
 import { neverSeen, ProblemError } from './problem.ts'
 import { route } from './route.ts'
 import type { OpenRtbUser } from './schemas.ts'
-import { markStale } from './stale.ts'
 
-type Options = { readonly ports: LookupPorts & StatusPorts; readonly mapping: OpenRtbMapping }
+type Options = { readonly ports: LookupPorts; readonly mapping: OpenRtbMapping }
 
 export const openRtbRoutes: FastifyPluginAsync<Options> = async (app, { ports, mapping }) => {
   const arrivals = new WeakMap<FastifyRequest, number>()
@@ -25,7 +24,6 @@ export const openRtbRoutes: FastifyPluginAsync<Options> = async (app, { ports, m
 
   route(app, operations.getOpenRtb, ({ params: { id }, query, headers, request, reply }) => {
     const deadline = earliest(query, headers)
-    markStale(reply, ports)
     if (elapsed(request) >= deadline) return unknown(id, 'deadline')
     const answer = ports.lookUp(id)
     if (elapsed(request) >= deadline) return unknown(id, 'deadline')
@@ -53,7 +51,6 @@ export const openRtbRoutes: FastifyPluginAsync<Options> = async (app, { ports, m
       ({ body, query, headers, request, reply }) => {
         if (reply.sent) return reply
         const deadline = earliest(query, headers)
-        markStale(reply, ports)
         return {
           users: body.user_ids.map((id) => {
             if (elapsed(request) >= deadline) return unknown(id, 'deadline')

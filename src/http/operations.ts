@@ -56,7 +56,9 @@ const gone = {
 const deadline = s
   .whole(0, deadlineMsMax)
   .optional()
-  .describe('ms from the arrival of the request, past which the answer is an empty one of status unknown')
+  .describe(
+    'ms from when the service reads the request, past which the answer is an empty one of status unknown; what the request waited before, in the network or in the socket of a busy process, is not known to it',
+  )
 const personaNames = z
   .union([z.string().min(1), z.array(z.string().min(1)).max(streamPersonasMax)])
   .optional()
@@ -234,7 +236,9 @@ export const operations = {
     tag: 'events',
     summary: 'Events, taken whole or not at all, on disk when acknowledged',
     body: {
-      schema: z.union([s.shopEvent, z.array(s.shopEvent).min(1)]).describe('one event, or a list of them'),
+      schema: z
+        .union([s.shopEvent, z.array(s.shopEvent).min(1).max(s.eventsMax)])
+        .describe('one event, or a list of them; lines of them as NDJSON'),
       types: ['application/json', 'application/x-ndjson', 'application/ndjson'],
     },
     answers: { 202: { description: 'on disk', schema: s.accepted } },

@@ -1,26 +1,21 @@
 // GET /v1/users/:id/personas: the answer held for a user, one record read; and the same of a batch of users.
 import type { FastifyPluginAsync, FastifyReply } from 'fastify'
 import { idProblem } from '../core/ids.ts'
-import type { LookupPorts, StatusPorts } from './app.ts'
+import type { LookupPorts } from './app.ts'
 import { operations } from './operations.ts'
 import { neverSeen, sendProblem } from './problem.ts'
 import { route, routeByQuery } from './route.ts'
 import type { PersonasBatch } from './schemas.ts'
-import { markStale } from './stale.ts'
 
 /** Bytes of a batch's body: ids of 256 bytes, each of them escaped. */
 export const batchBytesMax = 2 * 1024 * 1024
 
 const json = 'application/json; charset=utf-8'
 
-export const personaRoutes: FastifyPluginAsync<{ ports: LookupPorts & StatusPorts }> = async (
-  app,
-  { ports },
-) => {
+export const personaRoutes: FastifyPluginAsync<{ ports: LookupPorts }> = async (app, { ports }) => {
   const answer = (id: string, reply: FastifyReply) => {
     const found = ports.lookUpJson(id)
     if (found === undefined) return sendProblem(reply, neverSeen(id))
-    markStale(reply, ports)
     return reply.type(json).send(found)
   }
   // nearly all of these are answered in front of the framework (lean.ts), the same
@@ -39,10 +34,7 @@ export const personaRoutes: FastifyPluginAsync<{ ports: LookupPorts & StatusPort
   route(
     app,
     operations.getPersonasBatch,
-    ({ body, reply }) => {
-      markStale(reply, ports)
-      return reply.type(json).send(batchJson(body.user_ids, ports))
-    },
+    ({ body, reply }) => reply.type(json).send(batchJson(body.user_ids, ports)),
     { bodyLimit: batchBytesMax },
   )
 }

@@ -4,8 +4,9 @@ import { idProblem } from '../core/ids.ts'
 import { idBytesMax, quantityMax, tsMax } from '../core/limits.ts'
 import { statuses } from '../core/persona.ts'
 
-/** Ids of one batch. */
+/** Ids of one batch, and events of one request. */
 export const batchIdsMax = 1000
+export const eventsMax = 100_000
 
 /** Schemas that the document names; `id` is the name. */
 export const named = z.registry<{ id: string; description?: string }>()
@@ -37,7 +38,8 @@ export function opaqueId(what: string) {
 export function whole(min: number, max: number) {
   const decimal = (value: unknown) =>
     typeof value === 'string' && /^\d{1,16}$/.test(value) ? Number(value) : value
-  return z.preprocess(decimal, z.number().int().min(min).max(max))
+  const error = `is no whole number from ${min} to ${max}`
+  return z.preprocess(decimal, z.number({ error }).int({ error }).min(min, { error }).max(max, { error }))
 }
 
 const share = z.number().min(0).max(1)

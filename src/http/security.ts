@@ -55,11 +55,31 @@ export function secure(
     const { authorization } = request.headers
     const token = authorization === undefined ? undefined : find(authorization)
     if (token === undefined && required()) return void refuse(reply)
+    if (token === undefined && !isOfThisMachine(request.headers.host)) return void misdirect(reply)
     if (token !== undefined && known && !token.scopes.includes(scope) && !token.scopes.includes('admin'))
       return void forbid(reply, { token, scope })
     const waitMs = rates.take(token?.id ?? '')
     if (waitMs > 0) return void slow(reply, waitMs)
     done()
+  })
+}
+
+/**
+ * Whether a Host header names this machine. Where no token is asked for, which is on loopback, nothing else keeps a page out
+ * that a browser here has open and whose name was made to lead here (DNS rebinding).
+ */
+export function isOfThisMachine(host: string | undefined): boolean {
+  return host === undefined || thisMachine.test(host)
+}
+
+const thisMachine = /^(?:localhost|[\w-]+\.localhost|127\.\d+\.\d+\.\d+|\[::1\])(?::\d+)?$/i
+
+function misdirect(reply: FastifyReply) {
+  return sendProblem(reply, {
+    status: 421,
+    title: 'not served under this name',
+    detail:
+      'without tokens this service answers to localhost alone: make one with `kindred tokens add` and send it as `authorization: Bearer …`',
   })
 }
 

@@ -318,14 +318,28 @@ describe('the service', () => {
     withApp(async (app) => {
       for (const [method, url] of [
         ['GET', '/'],
-        ['GET', '/v1/events'],
-        ['POST', '/v1/users/a/personas'],
-        ['GET', '/v1/users/a'],
-        ['DELETE', '/v1/users/a/personas'],
+        ['POST', '/v1/user'],
         ['GET', '/v1/users/a/personas/b?c=d'],
       ] as const) {
         const problem = problemOf(await app.inject({ method, url }), 404)
         assert.match(String(problem.detail), new RegExp(`^${method} \\S+ is not part of the API`))
+      }
+    }))
+
+  it('says 405 for a method that a path does not take, and which it takes', () =>
+    withApp(async (app) => {
+      for (const [method, url, allow] of [
+        ['GET', '/v1/events', 'POST'],
+        ['POST', '/v1/users/a/personas', 'GET, HEAD'],
+        ['GET', '/v1/users/a?b=c', 'DELETE'],
+        ['DELETE', '/v1/users/a/personas', 'GET, HEAD'],
+        ['PUT', '/v1/users/personas', 'DELETE, GET, HEAD, POST'], // a user may have that id
+        ['HEAD', '/v1/changes/stream', 'GET'],
+        ['POST', '/healthz', 'GET, HEAD'],
+      ] as const) {
+        const reply = await app.inject({ method, url })
+        assert.equal(reply.headers.allow, allow, `${method} ${url}`)
+        if (method !== 'HEAD') problemOf(reply, 405)
       }
     }))
 })

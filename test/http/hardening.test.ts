@@ -55,6 +55,9 @@ function assertProblem({ status, headers, body }: RawAnswer, expected: number): 
   const problem = JSON.parse(body) as Record<string, unknown>
   assert.equal(problem.status, expected)
   for (const field of ['type', 'title', 'detail']) assert.ok(problem[field], `${field} of ${body}`)
+  assert.ok(problem.request_id, body)
+  assert.equal(headers.get('x-request-id'), problem.request_id)
+  assert.equal(headers.has('allow'), expected === 405)
   assertSafe(headers, body)
 }
 
@@ -115,7 +118,7 @@ describe('requests that may not', () => {
       assert.deepEqual(touched, [])
       // with the scope they do: the ports of this test would have told
       assert.equal(await status('GET', '/v1/users/:id/personas', tokens.get('lookup')), 500)
-      assert.deepEqual(touched, ['ports.lookUpJson'])
+      assert.deepEqual(touched, ['ports.behindMs'])
       await app.close()
     }))
 })
@@ -151,7 +154,7 @@ describe('answers', () => {
             'access-control-request-headers': 'authorization',
           },
         })
-        assert.equal(preflight.statusCode, 404, path)
+        assert.equal(preflight.statusCode, 405, path)
         const { payload, ...request } = requestOf(method, path)
         const answer = await app.inject({ ...request, headers: { origin }, ...(payload && { payload }) })
         for (const { headers } of [preflight, answer])
@@ -162,6 +165,41 @@ describe('answers', () => {
           )
       }
     }))
+
+  it('without tokens are for this machine alone, whatever name a page in a browser was given', () =>
+    withApi(
+      {
+        app: {
+          security: { required: () => false, find: () => undefined, requestsPerSecond: 0, now: () => 0 },
+        },
+      },
+      async ({ app }) => {
+        const { port } = new URL(await app.listen({ host: '127.0.0.1', port: 0 }))
+        const status = async (request: string, host: string) => {
+          const bytes = `${request} HTTP/1.1\r\nHost: ${host}\r\nConnection: keep-alive\r\n\r\n`
+          const last = 'GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n'
+          return answerIn(await untilClosed(Number(port), bytes + last)).status
+        }
+        for (const request of ['GET /v1/users/1/personas', 'GET /v1/personas', 'DELETE /v1/users/1'])
+          for (const host of [
+            'evil.example',
+            `evil.example:${port}`,
+            '127.0.0.1.evil.example',
+            '10.0.0.1',
+            '',
+          ])
+            assert.equal(await status(request, host), 421, `${request} of ${host}`)
+        for (const host of [
+          'localhost',
+          `LOCALHOST:${port}`,
+          `127.0.0.1:${port}`,
+          '[::1]:80',
+          'shop.localhost',
+        ])
+          assert.equal(await status('GET /v1/personas', host), 200, host)
+        assert.equal(await status('GET /healthz', 'probe.example'), 200)
+      },
+    ))
 })
 
 describe('connections', () => {
@@ -197,6 +235,8 @@ describe('connections', () => {
         [`GET /healthz HTTP/1.1\r\nHost: x\r\n${big}\r\n`, 431],
         [`GET /${'x'.repeat(20_000)} HTTP/1.1\r\nHost: x\r\n\r\n`, 431],
         ['GET /healthz HTTP/1.1\r\nConnection: close\r\n\r\n', 400],
+        ['GET /healthz HTTP/1.1\r\nHost: x\r\nhost: x\r\nConnection: close\r\n\r\n', 400],
+        [`${started}Content-Encoding: gzip\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}`, 415],
         ['CONNECT 127.0.0.1:1 HTTP/1.1\r\nHost: x\r\n\r\n', 405],
       ] as const)
         assertProblem(answerIn(await untilClosed(port, bytes)), status)
@@ -214,6 +254,16 @@ describe('connections', () => {
     withServer(serverLimits, async (port) => {
       const bytes = 'GET /healthz HTTP/1.1\r\nHost: x\r\nExpect: tea\r\nConnection: close\r\n\r\n'
       assert.equal(answerIn(await untilClosed(port, bytes)).status, 200)
+    }))
+
+  it('may bring as many headers as there is room for, and none is left out', () =>
+    withServer(serverLimits, async (port, app) => {
+      const seen: unknown[] = []
+      app.server.on('request', ({ headers }) => seen.push(headers['x-last']))
+      const many = 'a:\r\n'.repeat(2_500)
+      const bytes = `GET /healthz HTTP/1.1\r\nHost: x\r\n${many}X-Last: it\r\nConnection: close\r\n\r\n`
+      assert.equal(answerIn(await untilClosed(port, bytes)).status, 200)
+      assert.deepEqual(seen, ['it'])
     }))
 
   it('past the limit are closed as they come, until one leaves', () =>

@@ -69,6 +69,7 @@ describe('a lookup over a socket', () => {
           (authorization) => ({ path: paths[0]!, headers: { authorization } }),
         ),
         { path: paths[0]! },
+        { path: paths[0]!, headers: { ...bid, 'content-encoding': 'gzip' } },
         { path: paths[0]!, method: 'HEAD', headers: bid },
         { path: paths[0]!, method: 'POST', headers: bid },
         { path: paths[0]!, headers: { ...bid, 'x-request-id': 'mine' } },
@@ -109,7 +110,6 @@ describe('a lookup over a socket', () => {
         batch({ user_ids: [...odd, 'nobody', known[0], known[0], '\u0001"\\'] }),
         batch({ user_ids: Array.from({ length: 1000 }, (_, n) => known[n % known.length]) }),
         batch(` ${JSON.stringify({ user_ids: odd })}\r\n`),
-        batch(Buffer.concat([Buffer.from('{"user_ids":["a'), Buffer.of(0xff, 0xc3), Buffer.from('"]}')])),
         batch('{"user_ids":["first"],"user_ids":["second"]}'),
         batch(ids, { authorization: 'Bearer all' }),
         batch(ids, { 'x-request-id': 'mine' }),
@@ -142,6 +142,11 @@ describe('a lookup over a socket', () => {
         `{"user_ids":["a"]}${' '.repeat(70_000)}`,
       ].map((body) => batch(body))
       byRouteAlone.push(
+        batch(Buffer.concat([Buffer.from('{"user_ids":["a'), Buffer.of(0xff, 0xc3), Buffer.from('"]}')])),
+        batch(`{"user_ids":${'['.repeat(64)}${']'.repeat(64)}}`),
+        batch({ user_ids: Array(4_097).fill(1) }),
+        batch(ids, { 'content-encoding': 'gzip' }),
+        batch(ids, { 'content-encoding': 'identity' }),
         ...['Bearer in', 'Bearer none', 'Basic bid', ''].map((authorization) =>
           batch(ids, { authorization }),
         ),

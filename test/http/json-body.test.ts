@@ -1,0 +1,116 @@
+// Bodies that would hold up whatever else is asked are refused before they are parsed, and nothing that is right is.
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import fc from 'fast-check'
+import { nestingMax, shapeOf, valuesMax } from '../../src/http/json-body.ts'
+import { batchIdsMax, eventsMax } from '../../src/http/schemas.ts'
+import { withApi } from '../support/api.ts'
+
+const nested = (levels: number) => `${'['.repeat(levels)}${']'.repeat(levels)}`
+const event = (more: Record<string, unknown> = {}) => ({
+  event_id: 'e',
+  user_id: 'u',
+  product_id: 'p',
+  type: 'purchase',
+  ts: '2025-01-01',
+  ...more,
+})
+
+describe('the shape of JSON', () => {
+  it('is what the parsed value has', () => {
+    fc.assert(
+      fc.property(fc.jsonValue({ maxDepth: 8 }), fc.constantFrom(0, 1), (value, space) => {
+        const { depth, commas, outerCommas } = shapeOf(Buffer.from(JSON.stringify(value, null, space)))
+        assert.deepEqual({ depth, commas, outerCommas }, expected(value))
+      }),
+    )
+  })
+
+  it('of lines is that of the deepest line, whatever does not end in others', () => {
+    fc.assert(
+      fc.property(fc.array(fc.oneof(fc.json(), fc.constantFrom('[[[', '"[[', '{"a":"\\', ''))), (lines) => {
+        const depths = lines.map((line) => shapeOf(Buffer.from(line)).depth)
+        assert.equal(shapeOf(Buffer.from(lines.join('\n')), { lines: true }).depth, Math.max(0, ...depths))
+      }),
+    )
+  })
+
+  it('is looked for no deeper than it is taken', () => {
+    assert.equal(shapeOf(Buffer.from(nested(1_000_000))).depth, nestingMax + 1)
+  })
+})
+
+describe('a body', () => {
+  it('that is nested too deep is refused before it is parsed, of every route and form', () =>
+    withApi({}, async ({ app }) => {
+      const post = async (url: string, type: string, payload: string) => {
+        const reply = await app.inject({ method: 'POST', url, headers: { 'content-type': type }, payload })
+        return { status: reply.statusCode, detail: String(reply.json<{ detail?: string }>().detail) }
+      }
+      const json = 'application/json'
+      const events = async (type: string, payload: string) => post('/v1/events', type, payload)
+      const deepest = JSON.stringify(event({ more: 0 })).replace(
+        '"more":0',
+        `"more":${nested(nestingMax - 1)}`,
+      )
+      const deeper = deepest.replace('[[', '[[[').replace(']]', ']]]')
+      assert.equal((await events(json, deepest)).status, 202)
+      assert.equal((await events('application/x-ndjson', `${deepest}\n${deepest}\n`)).status, 202)
+      for (const reply of [
+        await events(json, deeper),
+        await events(json, `[${deepest}]`),
+        await events('application/x-ndjson', `${deepest}\n${deeper}\n`),
+        await events(json, '['.repeat(1_000_000)),
+        await post('/v1/users/personas', json, `{"user_ids":${nested(500_000)}}`),
+        await post('/v1/users/openrtb', json, `{"user_ids":["a"],"x":${nested(nestingMax)}}`),
+      ]) {
+        assert.equal(reply.status, 400)
+        assert.match(reply.detail, /nested more than 64 levels deep/)
+      }
+    }))
+
+  it('of more values than any has is refused; of too many ids or events with the limit', () =>
+    withApi({}, async ({ app }) => {
+      const detail = async (url: string, type: string, payload: string) => {
+        const reply = await app.inject({ method: 'POST', url, headers: { 'content-type': type }, payload })
+        assert.equal(reply.statusCode, 400)
+        return reply.json<{ detail: string }>().detail
+      }
+      const ids = (count: number) => JSON.stringify({ user_ids: Array(count).fill('a') })
+      const json = 'application/json'
+      assert.match(await detail('/v1/users/personas', json, ids(batchIdsMax + 1)), /user_ids/)
+      assert.match(await detail('/v1/users/personas', json, ids(valuesMax + 1)), /more than 4096 values/)
+      const many = Array(eventsMax + 1).fill('1')
+      assert.match(await detail('/v1/events', json, `[${many}]`), /more than 100000 events/)
+      assert.match(
+        await detail('/v1/events', 'application/x-ndjson', many.join('\n')),
+        /more than 100000 events/,
+      )
+      assert.match(
+        await detail('/v1/events', 'application/x-ndjson', '\n'.repeat(2 * eventsMax + 1)),
+        /more than 200000 lines/,
+      )
+    }))
+
+  it('with a number that is none as JSON reads it is refused, not taken without it', () =>
+    withApi({}, async ({ app }) => {
+      const payload = JSON.stringify(event({ price: 1 })).replace('"price":1', '"price":1e999')
+      for (const type of ['application/json', 'application/x-ndjson']) {
+        const headers = { 'content-type': type }
+        const reply = await app.inject({ method: 'POST', url: '/v1/events', headers, payload })
+        assert.equal(reply.statusCode, 400, type)
+        assert.match(reply.body, /price/)
+      }
+    }))
+})
+
+function expected(value: unknown): { depth: number; commas: number; outerCommas: number } {
+  if (typeof value !== 'object' || value === null) return { depth: 0, commas: 0, outerCommas: 0 }
+  const inner = Object.values(value).map(expected)
+  const own = Math.max(0, inner.length - 1)
+  return {
+    depth: 1 + Math.max(0, ...inner.map(({ depth }) => depth)),
+    commas: inner.reduce((sum, { commas }) => sum + commas, own),
+    outerCommas: own,
+  }
+}

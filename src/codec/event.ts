@@ -90,7 +90,17 @@ function quantityOf(value: unknown): number {
   throw new InvalidRecordError(`quantity ${shown(value)} is not a whole number from 1 to ${quantityMax}`)
 }
 
-const isoWithZone = /^\d{4}-\d\d-\d\d(?:T\d\d:\d\d(?::\d\d(?:\.\d{1,9})?)?(?:Z|[+-]\d\d:\d\d))?$/
+const isoWithZone = /^\d{4}-\d\d-\d\d(?:T(?:[01]\d|2[0-3]):\d\d(?::\d\d(?:\.\d{1,9})?)?(?:Z|[+-]\d\d:\d\d))?$/
+
+/** Whether it is taken for the time of an event. */
+export function isEventTime(value: unknown): boolean {
+  try {
+    tsOf(value)
+    return true
+  } catch {
+    return false
+  }
+}
 
 /** Milliseconds since 1970 of an ISO 8601 time with a zone (or a bare UTC date), or of a number of milliseconds. */
 function tsOf(value: unknown): number {

@@ -3,6 +3,7 @@ import type { FastifyPluginAsync } from 'fastify'
 import { z } from 'zod'
 import { docsPage } from './docs.ts'
 import { type Answer, allOperations, type Operation, operations } from './operations.ts'
+import { servedBy } from './roles.ts'
 import { changeEvent, named, problem, taken } from './schemas.ts'
 import { cloudEvent, segmentCall } from './schemas-webhooks.ts'
 import { scopeOf } from './security.ts'
@@ -16,6 +17,7 @@ export type OpenApiDocument = {
   readonly webhooks: Readonly<Record<string, Readonly<Record<string, Json>>>>
   readonly components: {
     readonly schemas: Readonly<Record<string, Json>>
+    readonly headers: Readonly<Record<string, Json>>
     readonly securitySchemes: Readonly<Record<string, Json>>
   }
 }
@@ -48,7 +50,7 @@ export function openApiDocument(): OpenApiDocument {
     tags: Object.entries(tags).map(([name, description]) => ({ name, description })),
     paths,
     webhooks: { personaChange: { post: personaChange() } },
-    components: { schemas: componentsOf(), securitySchemes: { token } },
+    components: { schemas: componentsOf(), headers, securitySchemes: { token } },
   }
 }
 
@@ -58,6 +60,38 @@ const token: Json = {
   scheme: 'bearer',
   description:
     'A token of `kindred tokens add`, with the scope that the operation names (admin may do everything). On loopback none is asked for until there is one.',
+}
+
+const header = (description: string, type: 'string' | 'integer' = 'string') => ({
+  description,
+  schema: { type },
+})
+/** Of answers, by name; those of `required` are on each answer that has them at all. */
+const headers = {
+  'x-request-id': {
+    ...header('the id of the request: its own where that was well-formed; the log speaks of it by this'),
+    required: true,
+  },
+  'x-kindred-stale': header('only when the answer may be older than what was accepted: behind, or down'),
+  age: header('with x-kindred-stale: how far it is behind, s', 'integer'),
+  etag: header('which answer it is; not of one that is empty because of the deadline'),
+  location: { ...header('where it stands'), required: true },
+  'retry-after': { ...header('when to send it again, s', 'integer'), required: true },
+  'www-authenticate': { ...header('what is asked for (RFC 6750)'), required: true },
+} as const satisfies Record<string, Json>
+type HeaderName = keyof typeof headers
+
+const ofProblems: Readonly<Record<string, readonly HeaderName[]>> = {
+  401: ['www-authenticate'],
+  403: ['www-authenticate'],
+  429: ['retry-after'],
+  503: ['retry-after'],
+}
+
+function headersOf(names: readonly HeaderName[]): Json {
+  return Object.fromEntries(
+    (['x-request-id', ...names] as const).map((name) => [name, { $ref: `#/components/headers/${name}` }]),
+  )
 }
 
 function componentsOf(): Record<string, Json> {
@@ -77,7 +111,16 @@ function schemaOf(schema: z.ZodType, io: 'output' | 'input' = 'output'): Json {
   const metadata = io === 'output' ? named : taken
   const id = metadata.get(schema)?.id
   if (id !== undefined) return { $ref: reference(id) }
-  const { $defs, ...json } = bare(z.toJSONSchema(schema, { metadata, io })) as Json & { $defs?: Json }
+  const { $defs, ...json } = bare(
+    z.toJSONSchema(schema, {
+      metadata,
+      io,
+      override({ zodSchema, jsonSchema }) {
+        const description = z.globalRegistry.get(zodSchema)?.description
+        if (description !== undefined && jsonSchema.$ref === undefined) jsonSchema.description ??= description
+      },
+    }),
+  ) as Json & { $defs?: Json }
   const used = Object.keys($defs ?? {})
   return JSON.parse(JSON.stringify(json), (key, value) =>
     key === '$ref' && used.includes(String(value).slice('#/$defs/'.length))
@@ -97,13 +140,13 @@ function bare({
 }
 
 function operationOf(operation: Operation): Json {
-  const { id, method, path, tag, summary, description, params, query, headers, body, answers, problems } =
-    operation
+  const { id, method, path, tag, summary, description, params, query, body, answers, problems } = operation
   const scope = scopeOf(method, path)
+  const aged: readonly HeaderName[] = servedBy(operation) === 'lookup' ? ['x-kindred-stale', 'age'] : []
   const parameters = [
     ...parametersOf(params, 'path'),
     ...parametersOf(query, 'query'),
-    ...parametersOf(headers, 'header'),
+    ...parametersOf(operation.headers, 'header'),
   ]
   return {
     operationId: id,
@@ -121,16 +164,23 @@ function operationOf(operation: Operation): Json {
           },
         }),
     responses: {
-      ...Object.fromEntries(Object.entries(answers).map(([code, answer]) => [code, responseOf(answer)])),
-      ...Object.fromEntries(Object.entries(problems).map(([code, says]) => [code, problemResponse(says)])),
+      ...Object.fromEntries(
+        Object.entries(answers).map(([code, answer]) => [code, responseOf(answer, aged)]),
+      ),
+      ...Object.fromEntries(
+        Object.entries(problems).map(([code, says]) => [
+          code,
+          problemResponse(says, [...aged, ...(ofProblems[code] ?? [])]),
+        ]),
+      ),
       ...(scope === undefined
         ? {}
         : {
-            401: problemResponse('no token, or none of this service'),
-            403: problemResponse(`a token without the scope ${scope}`),
-            429: problemResponse('more requests a second than the token may make: Retry-After says when'),
+            401: problemResponse('no token, or none of this service', ofProblems[401]),
+            403: problemResponse(`a token without the scope ${scope}`, ofProblems[403]),
+            429: problemResponse('more requests a second than the token may make', ofProblems[429]),
           }),
-      default: problemResponse('an error: what happened and what to do'),
+      default: problemResponse('an error: what happened and what to do', aged),
     },
   }
 }
@@ -148,10 +198,17 @@ function parametersOf(object: z.ZodObject | undefined, place: 'path' | 'query' |
   })
 }
 
-function responseOf({ description, schema, types }: Answer): Json {
+function responseOf(
+  { description, schema, types, headers: own = [] }: Answer,
+  aged: readonly HeaderName[],
+): Json {
   const media = types ?? (schema === undefined ? [] : ['application/json'])
   const shown = schema === undefined ? undefined : schemaOf(schema)
-  return { description, ...(media.length === 0 ? {} : { content: contentOf(media, shown) }) }
+  return {
+    description,
+    headers: headersOf([...own, ...aged]),
+    ...(media.length === 0 ? {} : { content: contentOf(media, shown) }),
+  }
 }
 
 /** JSON has the schema; other media are text. */
@@ -195,8 +252,12 @@ function personaChange(): Json {
   }
 }
 
-function problemResponse(description: string): Json {
-  return { description, content: { 'application/problem+json': { schema: schemaOf(problem) } } }
+function problemResponse(description: string, names: readonly HeaderName[] = []): Json {
+  return {
+    description,
+    headers: headersOf(names),
+    content: { 'application/problem+json': { schema: schemaOf(problem) } },
+  }
 }
 
 export const openApiRoutes: FastifyPluginAsync = async (app) => {

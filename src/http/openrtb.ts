@@ -31,7 +31,7 @@ export const openRtbRoutes: FastifyPluginAsync<Options> = async (app, { ports, m
     const body = JSON.stringify(userOf(answer, mapping))
     const tag = tagOf(answer, body)
     reply.header('etag', tag).header('cache-control', 'private, no-cache')
-    if (matches(request.headers['if-none-match'], tag)) return reply.code(304).send()
+    if (matches(headers['if-none-match'], tag)) return reply.code(304).send()
     return reply.type('application/json; charset=utf-8').send(body)
   })
 

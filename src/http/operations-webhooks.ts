@@ -18,7 +18,7 @@ export const webhookOperations = {
     summary: 'Subscribe a receiver to changes',
     description: 'Changes from now on are for it. The secret that signs is shown by this answer alone.',
     body: { schema: s.webhookInput },
-    answers: { 201: { description: 'made; Location is where it stands', schema: s.webhookMade } },
+    answers: { 201: { description: 'made', schema: s.webhookMade, headers: ['location'] } },
     problems: { ...invalid, ...body, ...refused, ...busy },
   },
   listWebhooks: {

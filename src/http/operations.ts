@@ -19,6 +19,8 @@ export type Answer = {
   readonly schema?: z.ZodType
   /** Media types; JSON where there is a schema and nothing is said. */
   readonly types?: readonly string[]
+  /** Headers that it has beside those of every answer. */
+  readonly headers?: readonly ('etag' | 'location')[]
 }
 export type Operation = {
   readonly id: string
@@ -49,7 +51,7 @@ const invalid = { 400: 'what is wrong with the request' } as const
 const unseen = { 404: 'user never seen, or erased' } as const
 const busy = { 503: 'cannot be done now: try again after Retry-After' } as const
 const after = s.whole(0, Number.MAX_SAFE_INTEGER).optional().describe('cursor: what comes behind it')
-const limit = s.whole(1, pageMax).default(pageDefault)
+const limit = s.whole(1, pageMax).default(pageDefault).describe('rows of the page at the most')
 const gone = {
   410: 'what lies behind the cursor is not kept any more: read the answers anew, and go on from the newest cursor',
 } as const
@@ -98,7 +100,12 @@ export const operations = {
     summary: 'Why is this user answered so?',
     idInQuery: true,
     params: user,
-    query: z.object({ format: z.enum(['json', 'graph', 'gexf']).default('json') }),
+    query: z.object({
+      format: z
+        .enum(['json', 'graph', 'gexf'])
+        .default('json')
+        .describe('json; or the graph of its paths, as graphology serialises it or as GEXF'),
+    }),
     answers: {
       200: {
         description: 'the explanation, or its graph as JSON or GEXF',
@@ -142,15 +149,21 @@ export const operations = {
     path: '/v1/users/:id/openrtb',
     tag: 'ad tech',
     summary: 'user.data[] of OpenRTB 2.6',
-    description:
-      'With ETag, and If-None-Match → 304. Headers age (seconds) and x-kindred-stale (behind, down) say when ingest is not up to date.',
+    description: 'What is known has an ETag; with If-None-Match it is 304 as long as it is the same.',
     idInQuery: true,
     params: user,
     query: z.object({ deadline_ms: deadline }),
-    headers: z.object({ 'x-deadline-ms': deadline }),
+    headers: z.object({
+      'x-deadline-ms': deadline,
+      'if-none-match': z.string().optional().describe('tags of answers that are at hand, of ETag; or *'),
+    }),
     answers: {
-      200: { description: 'what is known, or an empty answer of status unknown', schema: s.openrtbUser },
-      304: { description: 'it is as the tag says' },
+      200: {
+        description: 'what is known, or an empty answer of status unknown',
+        schema: s.openrtbUser,
+        headers: ['etag'],
+      },
+      304: { description: 'it is as the tag says', headers: ['etag'] },
     },
     problems: { ...invalid, ...unseen },
   },
@@ -213,7 +226,7 @@ export const operations = {
     tag: 'personas',
     summary: 'Who holds this persona, most probable first',
     idInQuery: true,
-    params: z.object({ name: z.string().min(1) }),
+    params: z.object({ name: z.string().min(1).describe('of the persona; percent-encoded') }),
     query: z.object({ after: s.audienceCursor.optional().describe('`next` of the page before'), limit }),
     answers: { 200: { description: 'a page', schema: s.audience } },
     problems: { ...invalid, 404: 'no such persona in the active set', ...busy },
@@ -257,8 +270,11 @@ export const operations = {
     tag: 'upkeep',
     summary: 'Records that could not be applied',
     query: z.object({
-      from: s.whole(0, Number.MAX_SAFE_INTEGER).default(0),
-      limit: s.whole(1, quarantinePageMax).default(quarantinePageMax),
+      from: s.whole(0, Number.MAX_SAFE_INTEGER).default(0).describe('records of this id and behind it'),
+      limit: s
+        .whole(1, quarantinePageMax)
+        .default(quarantinePageMax)
+        .describe('records of the page at the most'),
     }),
     answers: { 200: { description: 'a page', schema: s.quarantinePage } },
     problems: { ...invalid },
@@ -269,7 +285,9 @@ export const operations = {
     path: '/v1/quarantine/:id/replay',
     tag: 'upkeep',
     summary: 'Try a quarantined record again',
-    params: z.object({ id: s.whole(0, Number.MAX_SAFE_INTEGER) }),
+    params: z.object({
+      id: s.whole(0, Number.MAX_SAFE_INTEGER).describe('of the record, as the list has it'),
+    }),
     answers: {
       200: { description: 'tried', schema: s.replayReceipt },
       202: { description: 'on disk, not tried yet', schema: s.replayReceipt },

@@ -19,7 +19,7 @@ named.add(webhookView, { id: 'Webhook', description: 'A subscription to changes,
 export { webhookInput, webhookPatch, webhookRotation, webhookView }
 
 /** Of any text: what is no id of a webhook is one that there is not. */
-export const webhookId = z.object({ id: z.string() })
+export const webhookId = z.object({ id: z.string().describe('of the webhook, as the list has it') })
 
 export const webhookMade = z.object({
   ...webhookView.shape,
@@ -33,7 +33,9 @@ named.add(webhookList, { id: 'WebhookList' })
 const cursor = z.string().regex(/^\d{16}\/\d{4}$/, 'is the cursor of a dead letter')
 export const letterQuery = z.strictObject({
   after: cursor.optional().describe('`next` of the page before'),
-  limit: whole(1, lettersPageMax).default(lettersPageDefault),
+  limit: whole(1, lettersPageMax)
+    .default(lettersPageDefault)
+    .describe('dead letters of the page at the most'),
 })
 
 export const letterPage = z.object({

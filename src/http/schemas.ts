@@ -1,5 +1,6 @@
 // The schemas of requests and answers: the one source of their types, of validation and of the OpenAPI document.
 import { z } from 'zod'
+import { isEventTime } from '../codec/event.ts'
 import { idProblem } from '../core/ids.ts'
 import { idBytesMax, quantityMax, tsMax } from '../core/limits.ts'
 import { statuses } from '../core/persona.ts'
@@ -285,7 +286,10 @@ export const shopEvent = z.looseObject({
         .min(0)
         .max(tsMax - 1),
     ])
-    .describe('ISO 8601 with a zone, a date (UTC), or ms since 1970; within 1970 to 2100'),
+    .refine(isEventTime)
+    .describe(
+      'ISO 8601 with a zone, a date (UTC), or ms since 1970; a day that there is, within 1970 to 2099',
+    ),
   quantity: z.number().int().min(1).max(quantityMax).nullable().optional().describe('1 unless said'),
   price: z.number().nullable().optional(),
   title: optionalText,

@@ -117,6 +117,9 @@ function requestTo(
     }))
 }
 
+/** What no header field holds (RFC 9110 §5.5). */
+const notInField = /[^\t\x20-\x7e\x80-\u{10ffff}]/gu
+
 function bytesOf(
   { method, path, parameters, body }: DocumentedOperation,
   { given, payload, caller }: { given: Given; payload: unknown; caller: Caller },
@@ -134,7 +137,7 @@ function bytesOf(
     `${method} ${target}${query === '' ? '' : `?${query}`} HTTP/1.1`,
     'Host: shop',
     ...(caller.authorization === undefined ? [] : [`Authorization: ${caller.authorization}`]),
-    ...of('header').map(({ name }) => `${name}: ${given[name]}`),
+    ...of('header').map(({ name }) => `${name}: ${String(given[name]).replaceAll(notInField, '')}`),
     ...(body === undefined || payload === undefined
       ? []
       : [`Content-Type: ${body.type}`, `Content-Length: ${Buffer.byteLength(text)}`]),

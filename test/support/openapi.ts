@@ -13,9 +13,12 @@ ajv.addSchema(document, 'openapi')
 
 const validators = new Map<string, ValidateFunction>()
 
-type Response = { readonly content?: Readonly<Record<string, { readonly schema?: object }>> }
+type Response = {
+  readonly headers?: Readonly<Record<string, object>>
+  readonly content?: Readonly<Record<string, { readonly schema?: object }>>
+}
 
-/** The document describes this answer of the operation: its status, its type, and the whole of its body. */
+/** The document describes this answer of the operation: its status, its headers, its type, and the whole of its body. */
 export function assertAnswer(
   { method, path }: { method: string; path: string },
   reply: Pick<LightMyRequestResponse, 'statusCode' | 'headers' | 'body'>,
@@ -27,7 +30,13 @@ export function assertAnswer(
   const code = String(reply.statusCode)
   const which = Object.hasOwn(operation.responses, code) ? code : 'default'
   const shown = `${method} ${path} ${code}: ${reply.body.slice(0, 500)}`
-  const { content } = operation.responses[which]!
+  const { content, headers = {} } = operation.responses[which]!
+  for (const [name, { required = false }] of Object.entries(document.components.headers)) {
+    const there = reply.headers[name] !== undefined
+    const named = Object.hasOwn(headers, name)
+    assert.ok(named || !there, `${name} is documented of ${shown}`)
+    assert.ok(there || !named || required !== true, `${name} is on ${shown}`)
+  }
   if (content === undefined) return assert.equal(reply.body, '', shown)
   const type = String(reply.headers['content-type']).split(';')[0]!
   const media = content[type]

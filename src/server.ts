@@ -64,7 +64,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
   const closing: Closing[] = []
   let leaving: string | undefined
   const close = () => closeAll(closing)
-  const shared = appOptions(options)
+  const shared = { ...appOptions(options), leaving: () => leaving !== undefined }
   closing.push(flushTraces) // last
   try {
     const context: Context = { options, shared, closing, leaving: () => leaving }

@@ -80,6 +80,8 @@ export type AppOptions = Served & {
   /** Where requests are counted, and what else is told with them; requests alone without. */
   readonly observed?: { readonly http: HttpMeter; readonly metrics: Metrics }
   readonly server?: ServerLimits
+  /** Whether the process is about to end: connections are closed with their answers then. */
+  readonly leaving?: () => boolean
 }
 
 /** An id of 256 bytes, percent-encoded, with room to be told that it is too long. */
@@ -114,6 +116,7 @@ export function createApp(options: AppOptions): FastifyInstance {
       })
     },
   })
+  const leaving = closeWhenLeaving(app, options.leaving)
   observeRequests(app, observed.http)
   traceRequests(app)
   harden(app, { limits: server, newId })
@@ -152,10 +155,6 @@ export function createApp(options: AppOptions): FastifyInstance {
   if (options.role !== undefined) refuseOthers(app, options.role)
   const told = tracer !== undefined || app.log.level === 'debug' || app.log.level === 'trace'
   if (options.role !== 'ingest' && !told) {
-    let closing = false
-    app.addHook('preClose', async () => {
-      closing = true
-    })
     const timesOf = ({ method, path }: Operation) => observed.http.route(method, path)
     answerLean(app.server, {
       ports: options.ports,
@@ -163,7 +162,7 @@ export function createApp(options: AppOptions): FastifyInstance {
       times: timesOf(operations.getPersonas),
       batchTimes: timesOf(operations.getPersonasBatch),
       requestId,
-      closing: () => closing,
+      leaving,
     })
   }
   return app
@@ -221,6 +220,20 @@ function takeJsonAlone(app: FastifyInstance): void {
       return done(new ProblemError({ status: 400, title: 'body not readable', detail }))
     parse(request, body.toString('utf8'), done)
   })
+}
+
+/** Answers close their connections once the process is about to end; whether it is. */
+function closeWhenLeaving(app: FastifyInstance, told: () => boolean = () => false): () => boolean {
+  let closing = false
+  app.addHook('preClose', async () => {
+    closing = true
+  })
+  const leaving = () => closing || told()
+  app.addHook('onSend', (_request, reply, payload, done) => {
+    if (leaving()) reply.header('connection', 'close')
+    done(null, payload)
+  })
+  return leaving
 }
 
 /** Gives the methods that a path has, of all routes that `app` gets from now on. */

@@ -23,7 +23,7 @@ export type LeanOptions = {
   readonly batchTimes: RouteTimes
   readonly requestId: (request: IncomingMessage) => string
   /** Whether the server is about to end: connections are closed with their answers then. */
-  readonly closing: () => boolean
+  readonly leaving: () => boolean
 }
 
 const before = '/v1/users/'
@@ -73,7 +73,7 @@ function answered(request: IncomingMessage, response: ServerResponse, lean: Lean
   const began = performance.now()
   const { socket } = response // none while an answer before it is under way
   const id = request.method === 'GET' && socket !== null ? idOf(request.url!) : undefined
-  if (id === undefined || hasBody(request) || !isPlain(request) || lean.closing()) return false
+  if (id === undefined || hasBody(request) || !isPlain(request) || lean.leaving()) return false
   const { ports, security } = lean
   if (security !== undefined && !mayLookUp(request, security)) return false
   let json: string | undefined
@@ -106,7 +106,7 @@ function answerBatch({
   const began = performance.now()
   process.nextTick(() => {
     const { socket } = response
-    if (socket === null || lean.closing()) return ordinarily()
+    if (socket === null || lean.leaving()) return ordinarily()
     const json = takeIds(request, (ids) => batchJson(ids, ports))
     if (json === undefined) return ordinarily()
     write(json, { request, response, socket, lean, began })

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { rename } from 'node:fs/promises'
 import { Agent, request } from 'node:http'
+import { connect, type Socket } from 'node:net'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
 import { run, type Settings, start, withDirectory } from '../support/command.ts'
@@ -146,11 +147,27 @@ describe('SIGTERM', () => {
       const lookup = await lookingUp(dir, { KINDRED_DRAIN_SECONDS: '2' })
       await ingest.post(purchasesOf('a', 1))
       await until('it is known', async () => (await lookup.lookUp('a-0')).status === 200)
+      assert.equal((await lookup.lookUp('a-0')).headers.get('connection'), 'keep-alive')
       const ended = lookup.stop()
       await until('it is not ready', async () => (await lookup.get('/readyz')).status === 503)
-      assert.equal((await lookup.lookUp('a-0')).status, 200)
+      const leaving = await lookup.lookUp('a-0')
+      assert.equal(leaving.status, 200)
+      assert.equal(leaving.headers.get('connection'), 'close', 'its client goes elsewhere')
       assert.equal((await ended).code, 0)
       assert.equal((await ingest.stop()).code, 0)
+    }))
+
+  it('closes the connection of a request that was under way with its answer', () =>
+    withDirectory(async (dir) => {
+      const ingest = await ingesting(dir)
+      const body = JSON.stringify(purchasesOf('a', 1))
+      const { socket, answer } = await begun(ingest, body)
+      const ended = ingest.stop()
+      await until('it is told to end', () => /"msg":"draining"/.test(ingest.stderr()))
+      socket.write(body.slice(1))
+      assert.match(await answer, /\r\n\r\nHTTP\/1\.1 202 /)
+      assert.match(await answer, /\r\nconnection: close\r\n/i)
+      assert.equal((await ended).code, 0)
     }))
 
   it('fails no request of connections that are kept alive: they are answered, and closed', () =>
@@ -178,6 +195,23 @@ describe('SIGTERM', () => {
       assert.equal((await ingest.stop()).code, 0)
     }))
 })
+
+/** A POST of events of which all but the body's first byte is still to come, and what the server says until it closes. */
+async function begun({ url }: Server, body: string): Promise<{ socket: Socket; answer: Promise<string> }> {
+  const socket = connect(Number(new URL(url).port), '127.0.0.1')
+  let text = ''
+  const answer = new Promise<string>((resolve) => {
+    socket.on('data', (chunk: Buffer) => {
+      text += chunk.toString('latin1')
+    })
+    socket.once('close', () => resolve(text))
+  })
+  const head = `POST /v1/events HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n`
+  socket.write(`${head}Content-Length: ${Buffer.byteLength(body)}\r\nExpect: 100-continue\r\n\r\n`)
+  await until('its head is read', () => text.includes(' 100 '))
+  socket.write(body.slice(0, 1))
+  return { socket, answer }
+}
 
 /** Status of a request over a connection of the agent, or the code of its failure. */
 function statusOver(agent: Agent, { url }: Server): Promise<string> {

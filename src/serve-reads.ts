@@ -7,7 +7,6 @@ import { audiencePage, personaSetOf } from './lookup/audience.ts'
 import { CensusTaker } from './lookup/census.ts'
 import { readFeed } from './lookup/change-feed.ts'
 import { explaining } from './lookup/explain.ts'
-import { explanationGraph } from './lookup/explanation-graph.ts'
 import { PersonaNames } from './lookup/names.ts'
 import { lookUpProduct } from './lookup/product.ts'
 import { Slices } from './lookup/slices.ts'
@@ -42,7 +41,6 @@ export function createReads(store: StoreReader, { config, hidden, now }: ReadsOp
       if (found === undefined || hidden(userId)) return undefined
       return { ...found, prototypes: found.prototypes.filter(({ user_id }) => !hidden(user_id)) }
     },
-    explanationGraph: (explanation) => explanationGraph(store, explanation),
     product: (productId) => lookUpProduct({ store, kappa: config.kappa }, productId),
     personaSet: async () => personaSetOf(await census.take()),
     async audience(persona, page) {

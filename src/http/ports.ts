@@ -1,5 +1,4 @@
 // What routes need of the service beside single lookups: further reading, and control records.
-import type { UndirectedGraph } from 'graphology'
 import type { AudiencePage, PersonaSetAnswer, Place } from '../lookup/audience.ts'
 import type { FeedGone, FeedPage } from '../lookup/change-feed.ts'
 import type { Explanation } from '../lookup/explain.ts'
@@ -9,7 +8,6 @@ import type { UserChanges } from '../lookup/user-changes.ts'
 /** Reading; what is undefined does not exist (or was erased). Throws TransientError for what cannot be said now. */
 export type ReadPorts = {
   explain(userId: string): Promise<Explanation | undefined>
-  explanationGraph(explanation: Explanation): UndirectedGraph
   product(productId: string): ProductAnswer | undefined
   personaSet(): Promise<PersonaSetAnswer>
   audience(

@@ -119,6 +119,16 @@ export const explanation = name(
         rationale: z.string().optional(),
       }),
     ),
+    paths: z
+      .array(
+        z.object({
+          product_id: z.string(),
+          prototype: z.string().describe('user id of the labelled user'),
+          weight: z.number().describe('their purchases of the product'),
+          share: z.number().describe('of the answer'),
+        }),
+      )
+      .describe('from the products to the labelled users, those that carry most first'),
     prior_share: z.number(),
     counterfactual: z
       .object({

@@ -1,6 +1,6 @@
 // What is known of one user beside the answer: why it is so, and what changed.
 import type { FastifyPluginAsync } from 'fastify'
-import { explanationGexf } from '../lookup/explanation-graph.ts'
+import { explanationGexf, explanationGraph } from '../lookup/explanation-graph.ts'
 import type { LookupPorts } from './app.ts'
 import { operations } from './operations.ts'
 import { neverSeen, ProblemError } from './problem.ts'
@@ -11,7 +11,7 @@ export const userRoutes: FastifyPluginAsync<{ ports: LookupPorts }> = async (app
     const explanation = await ports.explain(params.id)
     if (explanation === undefined) throw new ProblemError(neverSeen(params.id))
     if (query.format === 'json') return explanation
-    const graph = ports.explanationGraph(explanation)
+    const graph = explanationGraph(explanation)
     if (query.format === 'graph') return graph.export()
     return reply.type('application/gexf+xml; charset=utf-8').send(explanationGexf(graph))
   })

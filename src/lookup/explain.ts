@@ -3,28 +3,24 @@
 
 import { contentOne } from '../core/content.ts'
 import type { ProductIndex, UserIndex } from '../core/ids.ts'
-import { publishedOne, shareOne } from '../core/limits.ts'
-import type { ShareList } from '../core/prototype.ts'
-import { rhoOf } from '../core/vector.ts'
 import { addScaled } from '../core/walk.ts'
 import { TransientError } from '../errors.ts'
-import { newNeighbours, type StoreReader, type UserRow } from '../store/port.ts'
+import { newNeighbours, type UserRow } from '../store/port.ts'
 import { answerOf, type PersonasAnswer } from './answer.ts'
 import { Decider, type Evidence, type Parts } from './decider.ts'
+import { labelNoteOf, type Path, prototypesBehind, type ShownPrototype } from './explain-paths.ts'
 import { PersonaNames } from './names.ts'
 import { finish, moved, type Sliced, sorted, unlessMoved } from './slices.ts'
 import { activeVersionOf, Labels, type Snapshot } from './snapshot.ts'
 import { Walker } from './walk-anew.ts'
 
 const productsShown = 10
-const prototypesShown = 10
 /** Products whose labelled buyers are looked at, greatest contribution first. */
 const productsOpened = 50
 /** Edges tried for the counterfactual. */
 const edgesTried = 20_000
-/** Products, and buyers of one, that are read between pauses. */
+/** Products that are read between pauses. */
 const stepRows = 32
-const buyersPerStep = 2048
 /** Switches of versions, one after another, that an explanation is begun anew for. */
 const beginningsMax = 4
 
@@ -42,14 +38,9 @@ export type Explanation = PersonasAnswer & {
   /** Log odds of each held persona by where they come from; null before the first fit. */
   readonly parts: Readonly<Record<string, Parts>> | null
   /** Labelled users behind it: `share` of the answer that their purchases of those products carry. */
-  readonly prototypes: readonly {
-    user_id: string
-    share: number
-    personas: Record<string, number>
-    /** Who labelled them and why so, where it is known. */
-    labeller?: string | undefined
-    rationale?: string | undefined
-  }[]
+  readonly prototypes: readonly ShownPrototype[]
+  /** The walk's steps that carry most, greatest first: the user's purchases of a product, its purchases by a labelled user. */
+  readonly paths: readonly Path[]
   /** Share that comes from the base rates (the virtual prior buyer), not from any labelled buyer. */
   readonly prior_share: number
   /** The one product without which the answer is another (greatest first); null when there is none. */
@@ -98,7 +89,14 @@ function* explainingOnce(
   if (row === undefined) return undefined
   const names = new PersonaNames(store)
   const answer = answerOf(row, names)
-  const nothing = { products: [], prototypes: [], prior_share: 0, counterfactual: null, parts: null }
+  const nothing = {
+    products: [],
+    prototypes: [],
+    paths: [],
+    prior_share: 0,
+    counterfactual: null,
+    parts: null,
+  }
   if (row.status === 'prototype')
     return {
       ...answer,
@@ -132,7 +130,7 @@ type Context = {
   readonly row: UserRow
   readonly labels: Labels
 }
-type Carried = {
+export type Carried = {
   readonly product: ProductIndex
   readonly weight: number
   readonly contribution: number
@@ -185,15 +183,16 @@ function* explainExact(
       b.contribution - a.contribution || b.weight * b.read - a.weight * a.read || a.product - b.product,
   )
   const total = carried.reduce((sum, { contribution }) => sum + contribution, 0)
-  const { prototypes, priorShare } = yield* prototypesBehind(carried.slice(0, productsOpened), {
-    ...context,
-    total,
+  const shown = firstOf(carried, ({ contribution, read }) => contribution > 0 || read > 0)
+  const walk = { ...context, spoken: spokenOf(context), total }
+  const { prototypes, paths, priorShare } = yield* prototypesBehind(carried.slice(0, productsOpened), {
+    ...walk,
+    shown,
   })
   return {
-    products: firstOf(carried, ({ contribution, read }) => contribution > 0 || read > 0).map((entry) =>
-      productLine(entry, { ...context, total }),
-    ),
+    products: shown.map((entry) => productLine(entry, { ...context, total })),
     prototypes,
+    paths,
     prior_share: priorShare,
     parts: partsOf(evidence, context),
     counterfactual: yield* counterfactualOf({ ...evidence, carried }, context),
@@ -245,61 +244,6 @@ function productLine(
   }
 }
 
-/** Labelled buyers of the products, by what their labels bring of the held personas: w·rho·w(k,p)·l_k / (M + kappa). */
-function* prototypesBehind(
-  carried: readonly Carried[],
-  { total, ...context }: Context & { total: number },
-): Sliced<{ prototypes: Explanation['prototypes']; priorShare: number }> {
-  const { walker, kappa } = context
-  const { store } = walker
-  const spoken = spokenOf(context)
-  const labels = yield* context.labels.read()
-  const found = new Map<UserIndex, number>()
-  const buyers = newNeighbours()
-  let labelled = 0
-  let opened = 0
-  for (const { product, weight, contribution } of carried) {
-    if (contribution === 0) continue
-    const { mass } = walker.vector(product)!
-    const scale = (weight * rhoOf(mass, kappa) * publishedOne) / (mass + kappa) / shareOne
-    store.buyersOf(product, buyers)
-    for (let i = 0; i < buyers.length; i++) {
-      if (i % buyersPerStep === 0) yield
-      const shares = labels.get(buyers.ids[i] as UserIndex)
-      if (shares === undefined) continue
-      const brought = scale * buyers.weights[i]! * shareOf(shares, spoken)
-      found.set(buyers.ids[i] as UserIndex, (found.get(buyers.ids[i] as UserIndex) ?? 0) + brought)
-      labelled += brought
-    }
-    opened += contribution
-  }
-  const greatest = yield* sorted([...found], (a, b) => b[1] - a[1] || a[0] - b[0])
-  const prototypes = greatest.slice(0, prototypesShown).flatMap(([index, brought]) => {
-    const userId = store.user(index)?.userId
-    if (userId === undefined) return [] // erased meanwhile
-    const personas = labels
-      .get(index)!
-      .map(({ persona, share }) => [walker.version.personas[persona]!.name, share / shareOne])
-    return [
-      {
-        user_id: userId as string,
-        share: brought / total,
-        personas: Object.fromEntries(personas) as Record<string, number>,
-        ...labelNoteOf(store, index),
-      },
-    ]
-  })
-  return { prototypes, priorShare: opened > 0 ? Math.max(0, 1 - labelled / opened) : 0 }
-}
-
-function labelNoteOf(store: StoreReader, user: UserIndex): { labeller?: string; rationale?: string } {
-  const { labeller, rationale } = store.labelNote(store.counters().version, user) ?? {}
-  return {
-    ...(labeller !== undefined && { labeller }),
-    ...(rationale !== undefined && { rationale }),
-  }
-}
-
 /** The first product, greatest contribution first, without which held set, primary or status would differ. */
 function* counterfactualOf(
   { scores, weight, content, carried }: Gathered,
@@ -332,12 +276,6 @@ function* counterfactualOf(
     }
   }
   return null
-}
-
-function shareOf(shares: ShareList, held: readonly number[]): number {
-  let sum = 0
-  for (const { persona, share } of shares) if (held.includes(persona)) sum += share
-  return sum
 }
 
 function byName(walker: Walker, share: (persona: number) => number): Record<string, number> {

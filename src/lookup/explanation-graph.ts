@@ -1,6 +1,5 @@
 // An explanation as a graph: the user, the products that carry the answer, the labelled users behind it.
 import { UndirectedGraph } from 'graphology'
-import { newNeighbours, type StoreReader } from '../store/port.ts'
 import type { Explanation } from './explain.ts'
 import { writeGexf, xmlText } from './gexf.ts'
 
@@ -12,36 +11,33 @@ type Node = {
   readonly share?: number
   readonly personas?: string
 }
+type Edge = { readonly weight: number; readonly share?: number }
 
-/** Edges are live ones, their weight in purchases; keys are `u`, `p0` …, `k0` … in the explanation's order. */
-export function explanationGraph(store: StoreReader, explanation: Explanation): UndirectedGraph {
-  const { user_id, products, prototypes, personas } = explanation
+/** Nodes are `u`, `p0` …, `k0` … in the explanation's order; edges have a weight in purchases, and paths their share. */
+export function explanationGraph(explanation: Explanation): UndirectedGraph {
+  const { user_id, products, prototypes, paths, personas } = explanation
   const graph = new UndirectedGraph<Node>()
+  const join = (a: string, b: string, attributes: Edge) =>
+    graph.addUndirectedEdgeWithKey(`${a}-${b}`, a, b, attributes)
   const held = personas.map(({ persona }) => persona).join(', ')
   graph.addNode('u', { kind: 'user', id: user_id, label: user_id, personas: held })
-  const keyOf = new Map<number, string>()
+  const productKeys = new Map<string, string>()
   for (const [i, { product_id, title, share, weight }] of products.entries()) {
-    graph.addNode(`p${i}`, { kind: 'product', id: product_id, label: title ?? product_id, share })
-    graph.addEdge('u', `p${i}`, { weight })
-    const product = store.productIndexOf(product_id)
-    if (product !== undefined) keyOf.set(product, `p${i}`)
+    const key = `p${i}`
+    graph.addNode(key, { kind: 'product', id: product_id, label: title ?? product_id, share })
+    join('u', key, { weight })
+    productKeys.set(product_id, key)
   }
-  const neighbours = newNeighbours()
+  const prototypeKeys = new Map<string, string>()
   for (const [i, { user_id: id, share, personas: labels }] of prototypes.entries()) {
-    graph.addNode(`k${i}`, {
-      kind: 'prototype',
-      id,
-      label: id,
-      share,
-      personas: Object.keys(labels).join(', '),
-    })
-    const user = store.userIndexOf(id)
-    if (user === undefined) continue
-    store.productsOf(user, neighbours)
-    for (let n = 0; n < neighbours.length; n++) {
-      const product = keyOf.get(neighbours.ids[n]!)
-      if (product !== undefined) graph.addEdge(`k${i}`, product, { weight: neighbours.weights[n]! / 1000 })
-    }
+    const key = `k${i}`
+    graph.addNode(key, { kind: 'prototype', id, label: id, share, personas: Object.keys(labels).join(', ') })
+    prototypeKeys.set(id, key)
+  }
+  for (const { product_id, prototype, weight, share } of paths) {
+    const product = productKeys.get(product_id)
+    const labelled = prototypeKeys.get(prototype)
+    if (product !== undefined && labelled !== undefined) join(labelled, product, { weight, share })
   }
   return graph
 }

@@ -64,6 +64,30 @@ describe('explain', () => {
     assert.ok(inferred > 100)
   })
 
+  it('has the paths between them, which carry what the labelled users carry', () => {
+    const bought = new Set(events.map(({ user_id, product_id }) => `${user_id} ${product_id}`))
+    let whole = 0
+    for (const { status, method, products, prototypes, paths } of explanations.values()) {
+      if (status !== 'inferred' || method === 'content') continue
+      const ofPrototype = new Map(prototypes.map(({ user_id }) => [user_id, 0]))
+      for (const { product_id, prototype, weight, share } of paths) {
+        assert.ok(products.some((product) => product.product_id === product_id))
+        assert.ok(bought.has(`${prototype} ${product_id}`) && weight > 0 && share > 0)
+        ofPrototype.set(prototype, ofPrototype.get(prototype)! + share)
+      }
+      const greatestFirst = [...paths].sort((a, b) => b.share - a.share)
+      assert.deepEqual(paths, greatestFirst)
+      const allShown = products.length < 10 && paths.length < 50
+      for (const { user_id, share } of prototypes) {
+        const carried = ofPrototype.get(user_id)!
+        assert.ok(carried <= share + 1e-9)
+        if (allShown) assert.ok(Math.abs(carried - share) < 1e-9, `${user_id}: ${carried} of ${share}`)
+      }
+      whole += allShown && prototypes.length > 0 ? 1 : 0
+    }
+    assert.ok(whole > 50, `${whole} with all of their paths`)
+  })
+
   it('names a product without which the answer is what it says, had it never been bought', async () => {
     const told = [...explanations.values()].filter(({ counterfactual }) => counterfactual !== null)
     assert.ok(told.length > 50, `${told.length} counterfactuals`)

@@ -16,7 +16,6 @@ const none = () => undefined
 /** What these tests do not ask for. */
 const nothing = {
   explain: async () => undefined,
-  explanationGraph: () => assert.fail('nothing to draw'),
   product: none,
   personaSet: async () => assert.fail('not counted'),
   audience: async () => undefined,

@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { parentPort, workerData } from 'node:worker_threads'
 import type { Config } from './config.ts'
 import type { PrototypeImport } from './core/event.ts'
+import { deadlineIn } from './deadline.ts'
 import { messageOf } from './errors.ts'
 import { giveWay } from './give-way.ts'
 import { ingestMetricsOf } from './ingest-metrics.ts'
@@ -87,9 +88,9 @@ async function ingest(input: WorkerInput): Promise<void> {
   try {
     await profiler.consumer.run(stop.signal)
     if (broken !== undefined) throw broken.error
-    const end = AbortSignal.timeout(drainMsMax)
-    await profiler.consumer.drainLog(end) // what is left stays in the log
-    await profiler.consumer.checkpoint(end)
+    using end = deadlineIn(drainMsMax)
+    await profiler.consumer.drainLog(end.signal) // what is left stays in the log
+    await profiler.consumer.checkpoint(end.signal)
   } finally {
     clearInterval(beat)
   }

@@ -1,4 +1,5 @@
 // Client of a Confluent-compatible schema registry: schemas by id for what is read, registration for what is written.
+import { deadlineIn } from '../deadline.ts'
 import { FatalError, InvalidRecordError, messageOf, TransientError } from '../errors.ts'
 
 export type RegistryOptions = {
@@ -93,21 +94,17 @@ export class SchemaRegistry {
   }
 
   async #call(path: string, init: RequestInit, signal: AbortSignal | undefined): Promise<Answer> {
-    const timeout = AbortSignal.timeout(this.#timeoutMs)
+    using deadline = deadlineIn(this.#timeoutMs, signal)
     const headers: Record<string, string> = { accept: `${contentType}, application/json` }
     if (init.method === 'POST') headers['content-type'] = contentType
     if (this.#authorization !== undefined) headers.authorization = this.#authorization
     let answer: Answer
     try {
-      const response = await fetch(this.url + path, {
-        ...init,
-        headers,
-        signal: signal === undefined ? timeout : AbortSignal.any([signal, timeout]),
-      })
+      const response = await fetch(this.url + path, { ...init, headers, signal: deadline.signal })
       answer = { status: response.status, body: bodyOf(await response.text()) }
     } catch (error) {
       signal?.throwIfAborted()
-      const why = timeout.aborted
+      const why = deadline.passed
         ? `does not answer within ${this.#timeoutMs} ms`
         : `cannot be reached: ${messageOf(error)}`
       throw new TransientError(`the schema registry at ${this.url} ${why}`, { cause: error })

@@ -1,5 +1,6 @@
 // Tokens for SASL OAUTHBEARER, of an OAuth 2.0 endpoint by client credentials (RFC 6749 §4.4).
 import { z } from 'zod'
+import { deadlineIn } from '../deadline.ts'
 import { messageOf, TransientError } from '../errors.ts'
 
 export type TokenEndpoint = {
@@ -106,7 +107,7 @@ async function post(
   url: string,
   { authorization, body }: { authorization: string; body: string },
 ): Promise<{ status: number; text: string }> {
-  const timeout = AbortSignal.timeout(answerMs)
+  using deadline = deadlineIn(answerMs)
   try {
     const response = await fetch(url, {
       method: 'POST',
@@ -116,11 +117,11 @@ async function post(
         authorization,
       },
       body,
-      signal: timeout,
+      signal: deadline.signal,
     })
     return { status: response.status, text: await response.text() }
   } catch (error) {
-    const why = timeout.aborted
+    const why = deadline.passed
       ? `does not answer within ${answerMs / 1000} s`
       : `cannot be reached: ${messageOf(error)}`
     throw new TransientError(`the token endpoint ${why}`)

@@ -1,9 +1,12 @@
 // The registry's client against a registry that answers, refuses, fails and hangs.
 import assert from 'node:assert/strict'
+import { getEventListeners } from 'node:events'
 import { after, before, beforeEach, describe, it } from 'node:test'
 import { FatalError, InvalidRecordError, TransientError } from '../../src/errors.ts'
 import { SchemaRegistry } from '../../src/kafka/registry.ts'
+import { collectGarbage } from '../support/collect-garbage.ts'
 import { type FakeRegistry, startFakeRegistry } from '../support/fake-registry.ts'
+import { until } from '../support/wait.ts'
 
 const schema = '{"type":"record","name":"A","fields":[]}'
 
@@ -119,6 +122,18 @@ describe('SchemaRegistry', () => {
     const asked = new SchemaRegistry({ url: fake.url }).schemaById(99, stop.signal)
     stop.abort(reason)
     await assert.rejects(asked, reason)
+  })
+
+  it('waits no longer than it may, whatever is collected as garbage meanwhile', async () => {
+    fake.down('hang')
+    const registry = new SchemaRegistry({ url: fake.url, timeoutMs: 300 })
+    const { signal } = new AbortController()
+    const refused: unknown[] = []
+    for (let n = 0; n < 8; n++) registry.schemaById(99, signal).catch((error: unknown) => refused.push(error))
+    await collectGarbage()
+    await until('all have ended', () => refused.length === 8)
+    assert.ok(refused.every((error) => error instanceof TransientError))
+    assert.equal(getEventListeners(signal, 'abort').length, 0)
   })
 
   it('wants a URL', () => {

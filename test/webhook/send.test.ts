@@ -2,6 +2,8 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { createSender, type Outcome } from '../../src/sink/webhook/send.ts'
+import { collectGarbage } from '../support/collect-garbage.ts'
+import { until } from '../support/wait.ts'
 import { type Behaviour, type Receiver, startReceiver } from '../support/webhook-receiver.ts'
 
 const timeoutMs = 300
@@ -90,6 +92,19 @@ describe('an attempt at a receiver that', () => {
     })
     sender.close()
   })
+
+  it('stalls ends in time, whatever is collected as garbage meanwhile', () =>
+    against(
+      () => 'stall',
+      async (send, receiver) => {
+        const ended: Outcome[] = []
+        for (let n = 0; n < 8; n++) void send().then((outcome) => ended.push(outcome))
+        await until('all have come', () => receiver.received.length === 8)
+        await collectGarbage()
+        await until('all have ended', () => ended.length === 8)
+        for (const outcome of ended) assert.deepEqual(outcome, { kind: 'failed', error: 'it took too long' })
+      },
+    ))
 
   it('is given up ends at once', () =>
     against(

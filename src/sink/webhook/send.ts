@@ -9,6 +9,7 @@ import {
 import { Agent as HttpsAgent, request as httpsRequest } from 'node:https'
 import type { Socket } from 'node:net'
 import type { WebhookBody } from '../../codec/webhook-body.ts'
+import { type Deadline, deadlineIn } from '../../deadline.ts'
 import { type AddressPolicy, checkAddress, guardedLookup, literalOf, urlProblem } from './address.ts'
 
 /** Bytes of an answer that are read; what comes after says nothing that is needed. */
@@ -50,7 +51,7 @@ export function createSender({ policy, timeoutMs, lookup }: SenderOptions): Send
     async send(attempt) {
       const problem = urlProblem(attempt.url, policy)
       if (problem !== undefined) return { kind: 'failed', error: `the URL ${problem}` }
-      const deadline = AbortSignal.any([attempt.signal, AbortSignal.timeout(timeoutMs)])
+      using deadline = deadlineIn(timeoutMs, attempt.signal)
       trimIdle(agents)
       for (let again = false; ; again = true) {
         const outcome = await exchange(attempt, { agents, guard, policy, deadline })
@@ -69,7 +70,7 @@ type Exchange = {
   readonly agents: Agents
   readonly guard: ReturnType<typeof guardedLookup>
   readonly policy: AddressPolicy
-  readonly deadline: AbortSignal
+  readonly deadline: Deadline
 }
 
 /** `stale`: a connection that was kept had been closed by the receiver before it read anything. */
@@ -83,7 +84,7 @@ function exchange(
     method: 'POST',
     agent: agents[secure ? 'https:' : 'http:'],
     lookup: guard,
-    signal: deadline,
+    signal: deadline.signal,
     headers: {
       ...headers,
       'content-type': body.contentType,
@@ -134,9 +135,8 @@ function read(response: IncomingMessage, enough: () => void): Promise<Outcome> {
 }
 
 /** Why an attempt failed, without anything that the receiver said. */
-function reasonOf(error: unknown, deadline: AbortSignal): string {
-  if (deadline.aborted && (deadline.reason as Error | undefined)?.name === 'TimeoutError')
-    return 'it took too long'
+function reasonOf(error: unknown, deadline: Deadline): string {
+  if (deadline.passed) return 'it took too long'
   const { code, message, name } = error as NodeJS.ErrnoException
   if (code?.startsWith('HPE_')) return 'the answer is not HTTP'
   return name === 'AddressRefused' || code === undefined ? message : code

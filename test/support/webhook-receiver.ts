@@ -16,6 +16,8 @@ export type Behaviour =
   | 'stall'
   /** Answers 200 and then a byte now and then, for ever. */
   | 'trickle'
+  /** Answers 101 to what did not ask for another protocol, and leaves the connection open. */
+  | 'upgrade'
   /** Closes the connection instead of an answer. */
   | 'close'
   /** Says 200 and a length of 1000, sends ten bytes and closes. */
@@ -81,6 +83,9 @@ function act(behaviour: Behaviour, response: ServerResponse, timers: Set<NodeJS.
   }
   switch (behaviour) {
     case 'stall':
+      return
+    case 'upgrade':
+      socket.write('HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n')
       return
     case 'close':
       socket.destroy()

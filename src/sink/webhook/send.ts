@@ -109,17 +109,20 @@ function exchange(
       if (request.reusedSocket && !answered && error.code === 'ECONNRESET') resolve('stale')
       else fail(error)
     })
+    request.on('upgrade', (response, socket) => {
+      socket.destroy() // another protocol is no answer, and the request has no end of its own any more
+      resolve(answerOf(response))
+    })
+    // what ends without a word still ends
+    request.on('close', () => answered || fail(new Error('the connection was closed')))
+    deadline.signal.addEventListener('abort', () => fail(new Error('it was given up')), { once: true })
     request.end(body.text)
   })
 }
 
 /** Resolves once the answer is whole, or longer than is read; rejects when it breaks off. */
 function read(response: IncomingMessage, enough: () => void): Promise<Outcome> {
-  const outcome: Outcome = {
-    kind: 'answered',
-    status: response.statusCode ?? 0,
-    retryAfter: response.headers['retry-after'],
-  }
+  const outcome = answerOf(response)
   return new Promise((resolve, reject) => {
     let bytes = 0
     response.on('data', (chunk: Buffer) => {
@@ -132,6 +135,10 @@ function read(response: IncomingMessage, enough: () => void): Promise<Outcome> {
     response.on('error', (error) => reject(new Error('the answer broke off', { cause: error })))
     response.on('close', () => reject(new Error('the answer broke off')))
   })
+}
+
+function answerOf({ statusCode = 0, headers }: IncomingMessage): Outcome {
+  return { kind: 'answered', status: statusCode, retryAfter: headers['retry-after'] }
 }
 
 /** Why an attempt failed, without anything that the receiver said. */

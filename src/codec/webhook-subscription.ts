@@ -91,6 +91,8 @@ export type Subscription = {
   readonly from: number
   /** How often dead letters were put back into its queue. */
   readonly replays: number
+  /** Until when its receiver asks to be left alone, ms since 1970. */
+  readonly paused_until?: number
 }
 
 const count = z.number().int().min(0)
@@ -119,7 +121,7 @@ export const webhookView = z.object({
 export type WebhookView = Readonly<z.infer<typeof webhookView>>
 
 export function viewOf(
-  { secrets, from: _from, replays: _replays, ...shown }: Subscription,
+  { secrets, from: _from, replays: _replays, paused_until: _pausedUntil, ...shown }: Subscription,
   { counts, now }: { counts: WebhookCounts; now: number },
 ): WebhookView {
   return { ...shown, secrets: signingSecrets(secrets, now).length, ...counts }

@@ -177,6 +177,7 @@ export class Dispatcher {
         failures: new FailureNotices(id, warn),
       }
       this.#receivers.set(id, receiver)
+      if (known === undefined) receiver.pace.pause(subscription.paused_until ?? 0)
       if (known === undefined || known.subscription.replays !== subscription.replays)
         for (const row of store.queue(id)) receiver.lanes.add(itemOf(row.key, row))
       receiver.subscription = subscription
@@ -318,6 +319,7 @@ export class Dispatcher {
         store.updateDelivery(key, { attempts, due_at: verdict.dueAt, error: verdict.error })
         return
       case 'retry':
+        if (verdict.pause) store.pause(id, verdict.dueAt)
         store.updateDelivery(key, { attempts, due_at: verdict.dueAt, error: verdict.error })
         return
       default:

@@ -142,6 +142,13 @@ export class WebhookStore {
     this.#touch()
   }
 
+  /** Notes until when its receiver asks to be left alone; no edit, for nobody but who delivers goes by it. */
+  pause(id: string, until: number): void {
+    const subscription = this.subscription(id)
+    if (subscription === undefined || until <= (subscription.paused_until ?? 0)) return
+    this.#tables.subscriptions.put(id, encode({ ...subscription, paused_until: until }))
+  }
+
   /** Its secrets are gone with it; what waits for it is purged by the thread that delivers. */
   removeSubscription(id: string): void {
     this.#tables.subscriptions.remove(id)

@@ -91,8 +91,15 @@ export type Subscription = {
   readonly from: number
   /** How often dead letters were put back into its queue. */
   readonly replays: number
+  /** How often it was resumed: given another URL, or switched on. What was put off before is due at once. */
+  readonly resumes?: number
   /** Until when its receiver asks to be left alone, ms since 1970. */
   readonly paused_until?: number
+}
+
+/** How often a subscription was resumed, or had been when a delivery was put off. */
+export function resumesOf({ resumes = 0 }: { readonly resumes?: number }): number {
+  return resumes
 }
 
 const count = z.number().int().min(0)
@@ -121,7 +128,14 @@ export const webhookView = z.object({
 export type WebhookView = Readonly<z.infer<typeof webhookView>>
 
 export function viewOf(
-  { secrets, from: _from, replays: _replays, paused_until: _pausedUntil, ...shown }: Subscription,
+  {
+    secrets,
+    from: _from,
+    replays: _replays,
+    resumes: _resumes,
+    paused_until: _pausedUntil,
+    ...shown
+  }: Subscription,
   { counts, now }: { counts: WebhookCounts; now: number },
 ): WebhookView {
   return { ...shown, secrets: signingSecrets(secrets, now).length, ...counts }

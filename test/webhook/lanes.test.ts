@@ -10,6 +10,7 @@ type Step =
   | { readonly kind: 'done' | 'remove'; readonly pick: number }
   | { readonly kind: 'retry'; readonly pick: number; readonly due: number }
   | { readonly kind: 'expire'; readonly before: number }
+  | { readonly kind: 'resume' }
 
 const time = fc.integer({ min: 0, max: 20 })
 const pick = fc.nat(50)
@@ -20,6 +21,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   fc.record({ kind: fc.constantFrom('done' as const, 'remove' as const), pick }),
   fc.record({ kind: fc.constant('retry' as const), pick, due: time }),
   fc.record({ kind: fc.constant('expire' as const), before: time }),
+  fc.record({ kind: fc.constant('resume' as const) }),
 )
 
 type Row = { item: Item; inFlight: boolean }
@@ -82,6 +84,12 @@ describe('the queue of a subscription', () => {
               lanes.retry(row.item.key, one.due)
               break
             }
+            case 'resume':
+              for (const row of model.rows)
+                if (!row.inFlight)
+                  row.item = { ...row.item, dueAt: Math.min(row.item.dueAt, row.item.queuedAt) }
+              lanes.resume()
+              break
             case 'expire': {
               const expected = model.rows
                 .filter((row) => !row.inFlight && row.item.queuedAt < one.before)

@@ -4,6 +4,7 @@ import { randomUUID } from 'node:crypto'
 import { bodyOf, deliveryId } from '../../codec/webhook-body.ts'
 import { newSecret, signedHeaders } from '../../codec/webhook-signature.ts'
 import {
+  resumesOf,
   type Subscription,
   segmentCan,
   signingSecrets,
@@ -101,9 +102,15 @@ export class WebhookAdmin {
 
   patch(id: string, patch: WebhookPatch): WebhookView | undefined {
     if (patch.url !== undefined) this.#checkUrl(patch.url)
-    return this.#edit(id, ({ disabled, ...before }) => {
+    return this.#edit(id, ({ disabled, paused_until, ...before }) => {
+      const resumed = patch.active === true || (patch.url !== undefined && patch.url !== before.url)
       const after: Subscription = {
         ...before,
+        ...(resumed
+          ? { resumes: resumesOf(before) + 1 }
+          : paused_until === undefined
+            ? {}
+            : { paused_until }),
         url: patch.url ?? before.url,
         filter: patch.filter ?? before.filter,
         active: patch.active ?? before.active,

@@ -3,7 +3,7 @@
 // memory holds an index of it. An outcome that a crash takes back is an attempt made again, with the same id.
 import { bodyOf, deliveryId } from '../../codec/webhook-body.ts'
 import { signedHeaders } from '../../codec/webhook-signature.ts'
-import { type Subscription, signingSecrets } from '../../codec/webhook-subscription.ts'
+import { resumesOf, type Subscription, signingSecrets } from '../../codec/webhook-subscription.ts'
 import { unreachable } from '../../core/assert.ts'
 import type { WebhookMetrics } from '../../metrics/webhook-metrics.ts'
 import { continuing } from '../../tracing/tracing.ts'
@@ -117,7 +117,10 @@ export class Dispatcher {
     if (store.refresh().revision !== this.#revision) this.#reload() // it was edited before, or switched off within
     for (const key of removed) this.#forget(key)
     tellBuried(buried, 'their queues are full', this.#options.warn)
-    for (const [key, row] of added) this.#receiverOf(key)?.lanes.add(itemOf(key, row))
+    for (const [key, row] of added) {
+      const receiver = this.#receiverOf(key)
+      receiver?.lanes.add(itemOf(key, row, receiver.subscription))
+    }
     this.#pump()
   }
 
@@ -158,7 +161,7 @@ export class Dispatcher {
   }
 
   #reload(): void {
-    const { store, limits, warn } = this.#options
+    const { store, limits, warn, clock } = this.#options
     this.#revision = store.revision
     const subscriptions = new Map(store.subscriptions().map((each) => [each.id, each]))
     for (const [id, { inFlight }] of this.#receivers) {
@@ -178,8 +181,12 @@ export class Dispatcher {
       }
       this.#receivers.set(id, receiver)
       if (known === undefined) receiver.pace.pause(subscription.paused_until ?? 0)
+      else if (resumesOf(known.subscription) !== resumesOf(subscription)) {
+        receiver.lanes.resume()
+        receiver.pace.resume(clock.now())
+      }
       if (known === undefined || known.subscription.replays !== subscription.replays)
-        for (const row of store.queue(id)) receiver.lanes.add(itemOf(row.key, row))
+        for (const row of store.queue(id)) receiver.lanes.add(itemOf(row.key, row, subscription))
       receiver.subscription = subscription
     }
   }
@@ -237,8 +244,9 @@ export class Dispatcher {
   /** One attempt. Nothing of it is owed any more when the row has gone: erased, or its subscription removed. */
   #begin(receiver: Receiver, { key }: Item): void {
     const { store, sender, clock } = this.#options
-    const delivery = store.refresh().delivery(key)
-    if (delivery === undefined) return receiver.lanes.remove(key)
+    const owed = store.refresh().delivery(key)
+    if (owed === undefined) return receiver.lanes.remove(key)
+    const delivery = { ...owed, resumes: resumesOf(receiver.subscription) }
     const { url, format, secrets } = receiver.subscription
     const now = clock.now()
     const body = bodyOf(delivery.json, { format, part: delivery.part })
@@ -274,7 +282,9 @@ export class Dispatcher {
   ): void {
     const { limits, clock } = this.#options
     const now = clock.now()
-    const verdict = verdictOf(outcome, { key, delivery, limits, seed: this.#seed, now })
+    this.#look() // what was edited meanwhile decides what an answer means
+    const overtaken = resumesOf(delivery) !== resumesOf(receiver.subscription)
+    const verdict = verdictOf(outcome, { key, delivery, overtaken, limits, seed: this.#seed, now })
     this.#meter.concluded({ outcome, verdict }, { began, queuedAt: delivery.queued_at, now })
     const { id } = receiver.subscription
     switch (verdict.kind) {
@@ -309,18 +319,19 @@ export class Dispatcher {
   #write(verdict: Verdict, { key, delivery, now }: { key: string; delivery: Delivery; now: number }): void {
     const { store } = this.#options
     const id = subscriptionOf(key)
-    const attempts = delivery.attempts + 1
+    if (verdict.kind === 'delivered') {
+      if (store.takeDelivery(key) !== undefined) store.count(id, { delivered: 1 })
+      return
+    }
+    const { resumes = 0, attempts } = delivery
+    const { dueAt, error } = verdict
+    store.updateDelivery(key, { attempts: attempts + 1, due_at: dueAt, resumes, error })
+    if (resumesOf(store.subscription(id) ?? {}) !== resumes) return // it was resumed a moment ago
     switch (verdict.kind) {
-      case 'delivered':
-        if (store.takeDelivery(key) !== undefined) store.count(id, { delivered: 1 })
-        return
       case 'gone':
-        disable(id, { store, now, reason: 'gone' })
-        store.updateDelivery(key, { attempts, due_at: verdict.dueAt, error: verdict.error })
-        return
+        return disable(id, { store, now, reason: 'gone' })
       case 'retry':
-        if (verdict.pause) store.pause(id, verdict.dueAt)
-        store.updateDelivery(key, { attempts, due_at: verdict.dueAt, error: verdict.error })
+        if (verdict.pause) store.pause(id, dueAt)
         return
       default:
         unreachable(verdict)
@@ -381,6 +392,8 @@ export class Dispatcher {
   }
 }
 
-function itemOf(key: string, { user_id, due_at, queued_at }: Delivery): Item {
-  return { key, user: user_id, dueAt: due_at, queuedAt: queued_at }
+function itemOf(key: string, delivery: Delivery, subscription: Subscription): Item {
+  const { user_id: user, due_at, queued_at: queuedAt } = delivery
+  const holds = resumesOf(delivery) === resumesOf(subscription)
+  return { key, user, dueAt: holds ? due_at : Math.min(due_at, queuedAt), queuedAt }
 }

@@ -79,6 +79,14 @@ export class Lanes {
     this.#offer(lane)
   }
 
+  /** All that waits is due as soon as its user's turn comes, the longest queued first. */
+  resume(): void {
+    for (const lane of this.#lanes.values())
+      lane.items = lane.items.map((item) => ({ ...item, dueAt: Math.min(item.dueAt, item.queuedAt) }))
+    this.#heads.reset([])
+    for (const lane of this.#lanes.values()) this.#offer(lane)
+  }
+
   /** Forgets an item, in flight or not: the next of its user is let go. */
   remove(key: string): void {
     const user = this.#items.get(key)?.user

@@ -23,6 +23,11 @@ export class Pace {
     this.#next = Math.max(this.#next, now) + this.#gapMs
   }
 
+  /** The next may begin at `now`, whatever was to come before. */
+  resume(now: number): void {
+    this.#next = Math.min(this.#next, now + this.#burstMs)
+  }
+
   /** Nothing begins before `until`. */
   pause(until: number): void {
     this.#next = Math.max(this.#next, until + this.#burstMs)

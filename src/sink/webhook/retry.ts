@@ -18,12 +18,15 @@ export function verdictOf(
   {
     key,
     delivery,
+    overtaken,
     limits,
     seed,
     now,
   }: {
     key: string
     delivery: Delivery
+    /** The subscription was resumed during the attempt: what its receiver asks for counts no more. */
+    overtaken: boolean
     limits: WebhookLimits
     seed: number
     now: number
@@ -32,6 +35,7 @@ export function verdictOf(
   if (outcome.kind === 'answered' && outcome.status >= 200 && outcome.status < 300)
     return { kind: 'delivered' }
   const error = outcome.kind === 'failed' ? outcome.error : `status ${outcome.status}`
+  if (overtaken) return { kind: 'retry', dueAt: delivery.queued_at, error, pause: false }
   const backOff = now + backOffMs({ key, attempt: delivery.attempts, limits, seed })
   if (outcome.kind === 'answered' && outcome.status === 410) return { kind: 'gone', dueAt: backOff, error }
   const asked = outcome.kind === 'answered' ? askedFor(outcome, now) : undefined

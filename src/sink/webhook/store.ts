@@ -19,7 +19,9 @@ export type Delivery = {
   readonly json: string
   readonly queued_at: number
   readonly attempts: number
+  /** Good as long as the subscription was resumed `resumes` times (none when left out): after another it is due at once. */
   readonly due_at: number
+  readonly resumes?: number
   readonly error?: string
 }
 export type LetterReason = 'expired' | 'queue_full'

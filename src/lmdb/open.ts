@@ -3,6 +3,7 @@ import { existsSync, mkdirSync, statfsSync } from 'node:fs'
 import { join } from 'node:path'
 import { type Database, getLastTxnId, open, type RootDatabase } from 'lmdb'
 import { FatalError, messageOf, NoDataError } from '../errors.ts'
+import { closeToOthers } from './owner-only.ts'
 import { claimProcessId } from './process-id.ts'
 import { Turns } from './turns.ts'
 
@@ -23,15 +24,20 @@ const maxReaders = 1024
 const turnsOf = new WeakMap<RootDatabase, Turns>()
 const claimOf = new WeakMap<RootDatabase, { release(): void }>()
 
-/** Opens an LMDB environment in a directory of its own; errors say which directory and what to do. */
+/**
+ * Opens an LMDB environment in a directory of its own; errors say which directory and what to do. `ownerOnly`: it holds
+ * secrets, and directory and files are for their owner alone, be they new or not.
+ */
 export function openLmdb({
   path,
   mapSizeBytes,
   readOnly = false,
+  ownerOnly = false,
 }: {
   path: string
   mapSizeBytes: number
   readOnly?: boolean
+  ownerOnly?: boolean
 }): RootDatabase {
   if (readOnly && !existsSync(join(path, 'data.mdb')))
     throw new NoDataError(
@@ -42,7 +48,10 @@ export function openLmdb({
       mkdirSync(path, { recursive: true })
       if (freeBytes(path) < freeBytesMin) throw diskFull(path)
     }
-    return openInTurn(path, { mapSizeBytes, readOnly })
+    if (ownerOnly) closeToOthers(path) // before a file is made in it, which nobody can open then
+    const env = openInTurn(path, { mapSizeBytes, readOnly })
+    if (ownerOnly) closeToOthers(path)
+    return env
   } catch (error) {
     if (error instanceof FatalError) throw error
     const failure = writeFailure(error, path)

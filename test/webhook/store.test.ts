@@ -1,5 +1,6 @@
 // Webhooks on disk: a transaction is whole or nothing, what is gone leaves no rows, and a copy holds all of it.
 import assert from 'node:assert/strict'
+import { chmodSync, readdirSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
 import type { Subscription } from '../../src/codec/webhook-subscription.ts'
@@ -53,6 +54,15 @@ async function withStore(work: (store: WebhookStore, dir: string) => Promise<voi
   })
 }
 
+/** That a directory with data, and each file in it, may be used by its owner alone. */
+function assertClosed(path: string): void {
+  const modeOf = (name: string) => (statSync(join(path, name)).mode & 0o777).toString(8)
+  const names = readdirSync(path)
+  assert.ok(names.includes('data.mdb'), names.join())
+  assert.equal(modeOf('.'), '700', path)
+  for (const name of names) assert.equal(modeOf(name), '600', name)
+}
+
 const numbersOf = (store: WebhookStore, id: string) => [...store.queue(id)].map(({ number }) => number)
 
 describe('the store of webhooks', () => {
@@ -103,6 +113,21 @@ describe('the store of webhooks', () => {
       while (pieces.at(-1) === true)
       assert.deepEqual(pieces, [true, true, false])
       assert.deepEqual([numbersOf(store, 'wh_a'), numbersOf(store, 'wh_b').length], [[], 5])
+    }))
+
+  it('is for its owner alone: when it is made, copied, or found open to others', () =>
+    withDirectory(async (dir) => {
+      const copied = join(dir, 'copy')
+      const store = new WebhookStore({ dir, mapSizeBytes })
+      await store.backup(copied)
+      assertClosed(store.path)
+      assertClosed(join(copied, 'webhooks'))
+      await store.close()
+      chmodSync(store.path, 0o755)
+      for (const name of readdirSync(store.path)) chmodSync(join(store.path, name), 0o644)
+      const again = new WebhookStore({ dir, mapSizeBytes })
+      assertClosed(again.path)
+      await again.close()
     }))
 
   it('is copied whole', () =>

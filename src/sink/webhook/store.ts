@@ -7,6 +7,7 @@ import { join } from 'node:path'
 import type { Database, RootDatabase } from 'lmdb'
 import { noCounts, type Subscription, type WebhookCounts } from '../../codec/webhook-subscription.ts'
 import { closeLmdb, mapUseOf, openLmdb, openNamed, transact, writeFailure } from '../../lmdb/open.ts'
+import { closeToOthers } from '../../lmdb/owner-only.ts'
 
 /** One POST that is owed. Times in ms since 1970. */
 export type Delivery = {
@@ -65,7 +66,7 @@ export class WebhookStore {
 
   constructor({ dir, mapSizeBytes }: { dir: string; mapSizeBytes: number }) {
     this.path = join(dir, directory)
-    this.#env = openLmdb({ path: this.path, mapSizeBytes })
+    this.#env = openLmdb({ path: this.path, mapSizeBytes, ownerOnly: true })
     const open = (name: keyof Tables): NamedTable => openNamed(this.#env, name)
     this.#tables = {
       subscriptions: open('subscriptions'),
@@ -276,7 +277,9 @@ export class WebhookStore {
   async backup(dir: string): Promise<void> {
     const path = join(dir, directory)
     mkdirSync(path, { recursive: true })
+    closeToOthers(path)
     await this.#env.backup(path, true)
+    closeToOthers(path)
   }
 
   async close(): Promise<void> {

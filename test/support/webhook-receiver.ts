@@ -22,6 +22,8 @@ export type Behaviour =
   | 'close'
   /** Says 200 and a length of 1000, sends ten bytes and closes. */
   | 'short'
+  /** Says 200 and a length of a million, sends 70,000 bytes and closes. */
+  | 'short and long'
   /** Says 200 and a length of 5, and sends more. */
   | 'long'
   /** Says 200 and sends without end. */
@@ -92,6 +94,9 @@ function act(behaviour: Behaviour, response: ServerResponse, timers: Set<NodeJS.
       return
     case 'short':
       socket.end('HTTP/1.1 200 OK\r\ncontent-length: 1000\r\n\r\n0123456789')
+      return
+    case 'short and long':
+      socket.end(`HTTP/1.1 200 OK\r\ncontent-length: 1000000\r\n\r\n${'x'.repeat(70_000)}`)
       return
     case 'long':
       socket.write(`HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\n${'0123456789'.repeat(50)}`)

@@ -1,4 +1,4 @@
-// One attempt against receivers that behave badly: it ends in time, and only a whole answer counts.
+// One attempt against receivers that behave badly: it ends in time, and an answer counts that is whole or long enough.
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -42,6 +42,11 @@ const outcomes: [string, Behaviour, Outcome][] = [
   ['closes', 'close', { kind: 'failed', error: 'ECONNRESET' }],
   ['sends less than it says', 'short', { kind: 'failed', error: 'the answer broke off' }],
   ['sends more than it says', 'long', { kind: 'failed', error: 'the answer is not HTTP' }],
+  [
+    'sends less than it says, but more than is read',
+    'short and long',
+    { kind: 'answered', status: 200, retryAfter: undefined },
+  ],
   ['answers without end, fast', 'flood', { kind: 'answered', status: 200, retryAfter: undefined }],
 ]
 

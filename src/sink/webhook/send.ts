@@ -12,7 +12,7 @@ import type { WebhookBody } from '../../codec/webhook-body.ts'
 import { type Deadline, deadlineIn } from '../../deadline.ts'
 import { type AddressPolicy, checkAddress, guardedLookup, literalOf, urlProblem } from './address.ts'
 
-/** Bytes of an answer that are read; what comes after says nothing that is needed. */
+/** Bytes of an answer that are read: its status stands by then, and what comes after, or does not, changes nothing. */
 const answerBytesMax = 64 * 1024
 /** Connections kept open for the next delivery, of one receiver and in all. */
 const idleSocketsMax = 16
@@ -25,7 +25,7 @@ export type Attempt = {
   readonly signal: AbortSignal
 }
 
-/** What came of it: an answer that arrived whole, or why there is none. */
+/** What came of it: an answer that arrived whole or was longer than is read, or why there is none. */
 export type Outcome =
   | { readonly kind: 'answered'; readonly status: number; readonly retryAfter: string | undefined }
   | { readonly kind: 'failed'; readonly error: string }

@@ -107,7 +107,7 @@ const counts = z.object({
   queued: count,
   dead_letters: count,
   delivered: count,
-  skipped: count.describe('changes that were not queued, because dead letters were full'),
+  skipped: count.describe('changes for it that were not queued, because it was switched off'),
 })
 /** How a subscription stands, in deliveries. */
 export type WebhookCounts = Readonly<z.infer<typeof counts>>

@@ -55,7 +55,7 @@ export function webhookFamilies(metrics: () => WebhookMetrics | undefined): Fami
     ),
     counter(
       'kindred_webhook_skipped_total',
-      'changes that were not queued, for the dead letters of the webhook were full',
+      'changes for a webhook that were not queued, for it was switched off',
       each(({ skipped }) => skipped),
     ),
   ]

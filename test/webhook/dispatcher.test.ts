@@ -14,7 +14,7 @@ describe('a delivery', () => {
     withBench(async ({ subscribe, dispatcher, clock, sent, admin }) => {
       const all = subscribe({ url: 'https://all.example/' })
       subscribe({ url: 'https://exits.example/', filter: { directions: ['exited'] } })
-      subscribe({ url: 'https://off.example/', active: false })
+      const off = subscribe({ url: 'https://off.example/', active: false })
       const calls = subscribe({ url: 'https://segment.example/', format: 'segment' })
       await clock.pass(second)
       dispatcher().deliver([rowOf(0, 'a')])
@@ -25,6 +25,7 @@ describe('a delivery', () => {
       ])
       for (const id of [all, calls])
         assert.deepEqual([admin.get(id)!.delivered, admin.get(id)!.queued, dispatcher().waiting], [1, 0, 0])
+      assert.deepEqual([admin.get(off)!.skipped, admin.get(off)!.queued], [1, 0])
     }))
 
   it('that fails is tried again for days, further and further apart, with one id', () =>
@@ -167,7 +168,9 @@ describe('a subscription', () => {
       const { active, disabled, queued } = admin.get(id)!
       assert.deepEqual([active, disabled?.reason, queued], [false, 'gone', 2])
       assert.deepEqual(warnings.length, 1)
-      dispatcher().deliver([rowOf(2, 'a')])
+      const call = subscribe({ format: 'segment', active: false })
+      dispatcher().deliver([rowOf(2, 'a', { entered: [] })]) // nothing that Segment is told
+      assert.deepEqual([admin.get(id)!.skipped, admin.get(call)!.skipped], [1, 0])
       bench.answer = () => ok
       bench.restart()
       await clock.pass(hour)

@@ -67,13 +67,14 @@ function takeChange(
 ): void {
   const { store, limits, now } = place
   const change = JSON.parse(row.json) as ChangeEvent
-  for (const { id, active, disabled, from, filter, format } of subscriptions.values()) {
+  for (const { id, active, from, filter, format } of subscriptions.values()) {
     if (row.number < from || !matches(change, filter)) continue
+    const parts = partsOf(change, format, filter)
     if (!active) {
-      if (disabled?.reason === 'dead_letters_full') store.count(id, { skipped: 1 })
+      if (parts.length > 0) store.count(id, { skipped: 1 })
       continue
     }
-    for (const part of partsOf(change, format, filter)) {
+    for (const part of parts) {
       const { user_id, event_id } = change
       const delivery: Delivery = {
         number: row.number,

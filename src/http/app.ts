@@ -87,8 +87,8 @@ export type AppOptions = Served & {
 /** An id of 256 bytes, percent-encoded, with room to be told that it is too long. */
 const paramLengthMax = 4096
 
-/** Bytes of a body that has neither events nor ids. */
-const plainBodyBytesMax = 256 * 1024
+/** Bytes of a body that has neither events nor ids: a filter of as many personas as it may name, each character escaped. */
+const plainBodyBytesMax = 512 * 1024
 
 /** What a client is asked to wait when something cannot be done now, seconds. */
 const retryAfterSeconds = '5'

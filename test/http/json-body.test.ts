@@ -92,6 +92,18 @@ describe('a body', () => {
       )
     }))
 
+  it('of no events or ids has room for the greatest filter, escaped, and not for much more', () =>
+    withApi({ app: { bodyBytesMax: 16_000_000 } }, async ({ app }) => {
+      const status = async (characters: number) => {
+        const payload = `{"filter":{"personas":["${'\\u0041'.repeat(characters)}"]}}`
+        const headers = { 'content-type': 'application/json' }
+        return (await app.inject({ method: 'POST', url: '/v1/quarantine/7/replay', headers, payload }))
+          .statusCode
+      }
+      assert.equal(await status(256 * 256), 404)
+      assert.equal(await status(100_000), 413)
+    }))
+
   it('with a number that is none as JSON reads it is refused, not taken without it', () =>
     withApi({}, async ({ app }) => {
       const payload = JSON.stringify(event({ price: 1 })).replace('"price":1', '"price":1e999')

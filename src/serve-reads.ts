@@ -39,7 +39,11 @@ export function createReads(store: StoreReader, { config, hidden, now }: ReadsOp
       if (hidden(userId)) return undefined
       const found = await slices.run(explaining(snapshotOf(store, config), { userId, labels }))
       if (found === undefined || hidden(userId)) return undefined
-      return { ...found, prototypes: found.prototypes.filter(({ user_id }) => !hidden(user_id)) }
+      return {
+        ...found,
+        prototypes: found.prototypes.filter(({ user_id }) => !hidden(user_id)),
+        paths: found.paths.filter(({ prototype }) => !hidden(prototype)),
+      }
     },
     product: (productId) => lookUpProduct({ store, kappa: config.kappa }, productId),
     personaSet: async () => personaSetOf(await census.take()),

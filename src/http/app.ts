@@ -1,5 +1,11 @@
 // The HTTP application: a Fastify instance over ports, apart from the process that listens (serve).
-import { type FastifyBaseLogger, type FastifyInstance, fastify, LogController } from 'fastify'
+import {
+  type FastifyBaseLogger,
+  type FastifyInstance,
+  type FastifyRequest,
+  fastify,
+  LogController,
+} from 'fastify'
 import { LockedError, messageOf, TransientError } from '../errors.ts'
 import type { PersonasAnswer } from '../lookup/answer.ts'
 import { httpFamilies } from '../metrics/http-families.ts'
@@ -134,7 +140,7 @@ export function createApp(options: AppOptions): FastifyInstance {
   app.setNotFoundHandler((request, reply) => {
     const { method } = request
     const path = request.url.split('?')[0]!
-    const methods = methodsOf(path)
+    const methods = methodsOf(decodedSteps(path))
     if (methods.length === 0)
       return sendProblem(reply, {
         status: 404,
@@ -186,9 +192,15 @@ function registerLookups(
   },
 ): void {
   app.register(async (lookups) => {
-    lookups.addHook('onRequest', (_request, reply, done) => {
-      markStale(reply, ports)
+    const may = new WeakSet<FastifyRequest>() // who may not is answered without a look at anything
+    lookups.addHook('onRequest', (request, reply, done) => {
+      may.add(request)
+      markStale(reply, ports) // a stream writes its head by itself
       done()
+    })
+    lookups.addHook('onSend', (request, reply, payload, done) => {
+      if (may.has(request)) markStale(reply, ports) // it may have become so while a body came, or while much was read
+      done(null, payload)
     })
     lookups.register(personaRoutes, { ports })
     lookups.register(userRoutes, { ports })
@@ -234,6 +246,16 @@ function closeWhenLeaving(app: FastifyInstance, told: () => boolean = () => fals
     done(null, payload)
   })
   return leaving
+}
+
+/** A path as the router sees it, which takes it with scheme and authority before it, too (RFC 9112 §3.2.2). */
+function decodedSteps(path: string): string {
+  const steps = path.replace(/^https?:\/\/[^/]*/i, '').split('/')
+  try {
+    return steps.map((step) => decodeURIComponent(step).replaceAll('/', '%2F')).join('/')
+  } catch {
+    return path
+  }
 }
 
 /** Gives the methods that a path has, of all routes that `app` gets from now on. */

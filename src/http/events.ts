@@ -5,7 +5,7 @@ import { decodeEvent } from '../codec/event.ts'
 import { InvalidRecordError, messageOf } from '../errors.ts'
 import { finish, type Sliced, Slices } from '../lookup/slices.ts'
 import type { IngestPorts, StatusPorts } from './app.ts'
-import { nestingMax, shapeOf, tooDeep } from './json-body.ts'
+import { eventsProblem, tooManyEvents } from './json-body.ts'
 import { sendProblem } from './problem.ts'
 import { eventsMax } from './schemas.ts'
 
@@ -19,6 +19,7 @@ const linesMax = 2 * eventsMax
 const newline = 10
 /** So many are validated at once; more in slices between other requests, with pauses after some. */
 const fewEvents = 256
+const fewBytes = 256 * 1024
 const stepEvents = 32
 /** What a client is asked to wait when the log is full or cannot be written, seconds. */
 const retryAfterSeconds = 1
@@ -39,12 +40,16 @@ export const eventRoutes: FastifyPluginAsync<Options> = async (app, { ports, bod
       return refuse(reply, 'the body is empty: send one event, an array, or NDJSON')
     if (!isUtf8(body)) return refuse(reply, 'the body is not valid UTF-8')
     const ndjson = request.headers['content-type']?.toLowerCase().includes('ndjson') === true
+    const problem = eventsProblem(body, { lines: ndjson })
+    if (problem !== undefined) return refuse(reply, problem)
     const split = ndjson ? linesOf(body) : valuesOf(body)
     if (typeof split === 'string') return refuse(reply, split)
     if (split.length === 0) return refuse(reply, 'there is no event in the body')
-    if (split.length > eventsMax) return refuse(reply, tooMany)
+    if (split.length > eventsMax) return refuse(reply, tooManyEvents)
     const work = recordsOf(split, ndjson ? String : textOf)
-    const { records, problems } = await (split.length > fewEvents ? slices.run(work) : finish(work))
+    const { records, problems } = await (split.length > fewEvents || body.length > fewBytes
+      ? slices.run(work)
+      : finish(work))
     if (problems.length > 0)
       return sendProblem(reply, {
         status: 400,
@@ -84,13 +89,10 @@ function refuse(reply: FastifyReply, detail: string): FastifyReply {
   return sendProblem(reply, { status: 400, title: 'events not readable', detail })
 }
 
-const tooMany = `more than ${eventsMax} events: send them in several requests`
-
 /** The lines that have something; a sentence when they are too many. */
 function linesOf(body: Buffer): string[] | string {
   for (let i = 0, lines = 0; i < body.length; i++)
     if (body[i] === newline && ++lines > linesMax) return `more than ${linesMax} lines`
-  if (shapeOf(body, { lines: true }).depth > nestingMax) return `a line of ${tooDeep}`
   return body
     .toString('utf8')
     .split('\n')
@@ -100,9 +102,6 @@ function linesOf(body: Buffer): string[] | string {
 
 /** The values of a JSON body; a sentence when it is not JSON. */
 function valuesOf(body: Buffer): unknown[] | string {
-  const { depth, outerCommas } = shapeOf(body)
-  if (depth > nestingMax) return tooDeep
-  if (outerCommas >= eventsMax) return tooMany
   try {
     const value: unknown = JSON.parse(body.toString('utf8'))
     return Array.isArray(value) ? value : [value]

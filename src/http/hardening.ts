@@ -79,7 +79,7 @@ export function harden(
     const { 'content-encoding': coded } = headers
     if (raw.httpVersion === '1.1' && !hasOneHost(raw))
       sendProblem(reply, { status: 400, title: 'bad request', detail: 'HTTP/1.1 asks for one Host header' })
-    else if (coded !== undefined && coded.toLowerCase() !== 'identity')
+    else if (coded !== undefined && coded !== '' && coded.toLowerCase() !== 'identity')
       sendProblem(reply.header('accept-encoding', 'identity'), {
         status: 415,
         title: 'content coding not taken',

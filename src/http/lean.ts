@@ -13,7 +13,7 @@ import { mayBeWhole, takeIds } from './lean-batch.ts'
 import { requestIdHeader } from './observe.ts'
 import { operations } from './operations.ts'
 import { batchJson } from './personas.ts'
-import { isOfThisMachine, type SecurityOptions } from './security.ts'
+import { isFromThisMachine, type SecurityOptions } from './security.ts'
 import { recentStaleHeaders } from './stale.ts'
 
 export type LeanOptions = {
@@ -201,6 +201,6 @@ function mayLookUp(
 ): boolean {
   if (requestsPerSecond > 0) return false
   const token = headers.authorization === undefined ? undefined : find(headers.authorization)
-  if (token === undefined) return !required() && isOfThisMachine(headers.host)
+  if (token === undefined) return !required() && isFromThisMachine(headers)
   return token.scopes.includes('lookup') || token.scopes.includes('admin')
 }

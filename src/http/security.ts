@@ -1,5 +1,6 @@
 // Who may call what: a bearer token of the scope that the route needs, so many requests a second by token; before any handler
 // and any body.
+import type { IncomingHttpHeaders } from 'node:http'
 import type { FastifyInstance, FastifyReply } from 'fastify'
 import { sendProblem } from './problem.ts'
 import type { Scope, StoredToken } from './tokens.ts'
@@ -55,7 +56,7 @@ export function secure(
     const { authorization } = request.headers
     const token = authorization === undefined ? undefined : find(authorization)
     if (token === undefined && required()) return void refuse(reply)
-    if (token === undefined && !isOfThisMachine(request.headers.host)) return void misdirect(reply)
+    if (token === undefined && !isFromThisMachine(request.headers)) return void misdirect(reply)
     if (token !== undefined && known && !token.scopes.includes(scope) && !token.scopes.includes('admin'))
       return void forbid(reply, { token, scope })
     const waitMs = rates.take(token?.id ?? '')
@@ -65,21 +66,25 @@ export function secure(
 }
 
 /**
- * Whether a Host header names this machine. Where no token is asked for, which is on loopback, nothing else keeps a page out
- * that a browser here has open and whose name was made to lead here (DNS rebinding).
+ * Whether a request names this machine, and no page of elsewhere has sent it. Where no token is asked for, which is on
+ * loopback, nothing else keeps out pages that a browser here has open: one whose own name was made to lead here (DNS
+ * rebinding), or one that posts across origins without reading the answer.
  */
-export function isOfThisMachine(host: string | undefined): boolean {
-  return host === undefined || thisMachine.test(host)
+export function isFromThisMachine({ host, origin, 'sec-fetch-site': site }: IncomingHttpHeaders): boolean {
+  if (host !== undefined && !thisMachine.test(host)) return false
+  if (origin !== undefined && !thisMachine.test(origin.replace(/^https?:\/\//i, ''))) return false
+  return site !== 'cross-site'
 }
 
-const thisMachine = /^(?:localhost|[\w-]+\.localhost|127\.\d+\.\d+\.\d+|\[::1\])(?::\d+)?$/i
+const thisMachine =
+  /^(?:(?:[\w-]+\.)*localhost\.?|ip6-localhost|127\.\d+\.\d+\.\d+|\[(?:::1|0:0:0:0:0:0:0:1|::ffff:127\.\d+\.\d+\.\d+)\])(?::\d*)?$/i
 
 function misdirect(reply: FastifyReply) {
   return sendProblem(reply, {
     status: 421,
-    title: 'not served under this name',
+    title: 'not for others',
     detail:
-      'without tokens this service answers to localhost alone: make one with `kindred tokens add` and send it as `authorization: Bearer …`',
+      'without tokens this service answers to the names of its own machine, and to no page of another: make a token with `kindred tokens add` and send it as `authorization: Bearer …`',
   })
 }
 

@@ -1,4 +1,5 @@
 // Tokens for SASL OAUTHBEARER, of an OAuth 2.0 endpoint by client credentials (RFC 6749 §4.4).
+import { setTimeout as sleep } from 'node:timers/promises'
 import { z } from 'zod'
 import { deadlineIn } from '../deadline.ts'
 import { messageOf, TransientError } from '../errors.ts'
@@ -9,20 +10,24 @@ export type TokenEndpoint = {
   readonly secret: string
   /** Asked for when it is not empty. */
   readonly scope: string
-  /** Told why a token was not renewed while the one before still serves. */
+  /** Told why there is no next token, once for each try. */
   readonly onLate: (why: string) => void
   /** A clock that never goes back, ms. */
   readonly now?: () => number
 }
 
-type Token = { readonly value: string; readonly renewAtMs: number; readonly endsAtMs: number }
+type Token = { readonly value: string; readonly renewAtMs: number; readonly usableUntilMs: number }
 
 const answerMs = 10_000
 /** Of a token's life, after which the next is asked for. */
 const renewShare = 0.8
-/** A token that ends within this is of no use to a broker that is yet to see it, ms. */
+/** A token that ends within this, or within a tenth of its life, is of no use to a broker that is yet to see it, ms. */
 const marginMs = 1_000
-/** The least between two tries of a renewal that is not needed yet, ms. */
+const marginShare = 0.1
+/** For one that ends within this the next is waited for, so long: whoever gets it has to ask again soon otherwise, ms. */
+const soonMs = 30_000
+const patienceMs = 2_000
+/** The least between the end of a try that failed and the next, ms. */
 const againMs = 1_000
 /** Of a token whose life is not told, s. */
 const secondsDefault = 300
@@ -31,7 +36,12 @@ const reasonLengthMax = 300
 
 const granted = z.object({
   access_token: z.string().min(1),
-  expires_in: z.coerce.number().positive().default(secondsDefault),
+  /** 0 and nothing stand for not told. */
+  expires_in: z.coerce
+    .number()
+    .min(0)
+    .default(0)
+    .transform((seconds) => seconds || secondsDefault),
 })
 const refused = z.object({ error: z.string(), error_description: z.string().default('') })
 
@@ -43,27 +53,36 @@ export function tokenProvider(endpoint: TokenEndpoint): () => Promise<{ value: s
   const { now = () => performance.now(), onLate } = endpoint
   let token: Token | undefined
   let renewal: Promise<Token> | undefined
-  let notBeforeMs = 0
+  /** What the last try came to, if that was no token; it is not made again before. */
+  let failure: { readonly error: unknown; readonly untilMs: number } | undefined
 
-  const renew = (): Promise<Token> => {
+  const renew = async (): Promise<Token> => {
+    if (failure !== undefined && now() < failure.untilMs) throw failure.error
     renewal ??= ask(endpoint, now())
       .then((next) => {
+        failure = undefined
         token = next
         return next
       })
+      .catch((error: unknown) => {
+        failure = { error, untilMs: now() + againMs }
+        onLate(messageOf(error))
+        throw error
+      })
       .finally(() => {
         renewal = undefined
-        notBeforeMs = now() + againMs
       })
     return renewal
   }
 
   return async () => {
     const at = now()
-    if (token === undefined || at >= token.endsAtMs - marginMs) return renew()
-    if (at >= token.renewAtMs && at >= notBeforeMs)
-      renew().catch((error: unknown) => onLate(messageOf(error)))
-    return token
+    const kept = token
+    if (kept === undefined || at >= kept.usableUntilMs) return renew()
+    if (at < kept.renewAtMs) return kept
+    const next = renew().catch(() => kept)
+    if (at < kept.usableUntilMs - soonMs) return kept
+    return Promise.race([next, sleep(patienceMs, kept, { ref: false })])
   }
 }
 
@@ -79,7 +98,7 @@ async function ask({ url, client, secret, scope }: TokenEndpoint, askedMs: numbe
     }).toString(),
   })
   const body = jsonOf(text)
-  if (status !== 200) {
+  if (status < 200 || status > 299) {
     const { success, data } = refused.safeParse(body)
     const why = success
       ? ` (${`${data.error} ${data.error_description}`.trim().slice(0, reasonLengthMax)})`
@@ -99,7 +118,7 @@ async function ask({ url, client, secret, scope }: TokenEndpoint, askedMs: numbe
   return {
     value: data.access_token,
     renewAtMs: askedMs + lifeMs * renewShare,
-    endsAtMs: askedMs + lifeMs,
+    usableUntilMs: askedMs + lifeMs - Math.min(marginMs, lifeMs * marginShare),
   }
 }
 

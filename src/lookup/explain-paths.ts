@@ -10,7 +10,8 @@ import type { Labels } from './snapshot.ts'
 import type { Walker } from './walk-anew.ts'
 
 const prototypesShown = 10
-const pathsShown = 50
+/** All between the products and the prototypes that are shown. */
+const pathsShown = 100
 /** Buyers of a product that are read between pauses. */
 const buyersPerStep = 2048
 

@@ -333,6 +333,7 @@ describe('the service', () => {
         ['GET', '/v1/users/a?b=c', 'DELETE'],
         ['DELETE', '/v1/users/a/personas', 'GET, HEAD'],
         ['PUT', '/v1/users/personas', 'DELETE, GET, HEAD, POST'], // a user may have that id
+        ['PUT', '/v1/%70ersonas', 'GET, HEAD'],
         ['HEAD', '/v1/changes/stream', 'GET'],
         ['POST', '/healthz', 'GET, HEAD'],
       ] as const) {

@@ -118,7 +118,7 @@ describe('requests that may not', () => {
       assert.deepEqual(touched, [])
       // with the scope they do: the ports of this test would have told
       assert.equal(await status('GET', '/v1/users/:id/personas', tokens.get('lookup')), 500)
-      assert.deepEqual(touched, ['ports.behindMs'])
+      assert.deepEqual([...new Set(touched)], ['ports.behindMs'])
       await app.close()
     }))
 })
@@ -190,13 +190,20 @@ describe('answers', () => {
           ])
             assert.equal(await status(request, host), 421, `${request} of ${host}`)
         for (const host of [
-          'localhost',
-          `LOCALHOST:${port}`,
-          `127.0.0.1:${port}`,
-          '[::1]:80',
-          'shop.localhost',
+          ...['localhost', `LOCALHOST:${port}`, `127.0.0.1:${port}`, '[::1]:80', 'a.shop.localhost'],
+          ...['localhost.', 'localhost:', '[0:0:0:0:0:0:0:1]', '[::ffff:127.0.0.1]:1'],
         ])
           assert.equal(await status('GET /v1/personas', host), 200, host)
+        for (const header of [
+          'Origin: http://evil.example',
+          'Origin: null',
+          'Origin: http://localhost.evil.example',
+          'Sec-Fetch-Site: cross-site',
+        ])
+          for (const request of ['GET /v1/users/1/personas', 'POST /v1/quarantine/0/replay'])
+            assert.equal(await status(request, `localhost\r\n${header}`), 421, header)
+        for (const header of [`Origin: http://localhost:${port}`, 'Sec-Fetch-Site: same-origin'])
+          assert.equal(await status('GET /v1/personas', `localhost\r\n${header}`), 200, header)
         assert.equal(await status('GET /healthz', 'probe.example'), 200)
       },
     ))
@@ -264,6 +271,24 @@ describe('connections', () => {
       const bytes = `GET /healthz HTTP/1.1\r\nHost: x\r\n${many}X-Last: it\r\nConnection: close\r\n\r\n`
       assert.equal(answerIn(await untilClosed(port, bytes)).status, 200)
       assert.deepEqual(seen, ['it'])
+    }))
+
+  it('on which a body trickles in are told how old the answer is when it is made', () =>
+    withApi({}, async ({ app, ports }) => {
+      const { port } = new URL(await app.listen({ host: '127.0.0.1', port: 0 }))
+      const socket = connect(Number(port), '127.0.0.1')
+      let text = ''
+      socket.on('data', (chunk: Buffer) => {
+        text += chunk.toString('latin1')
+      })
+      const head = 'POST /v1/users/personas HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n'
+      socket.write(`${head}Content-Length: 18\r\nExpect: 100-continue\r\n\r\n`)
+      await until('its head is read', () => text.includes(' 100 '))
+      ports.ingestProblem = () => 'it is down'
+      socket.write('{"user_ids":["a"]}')
+      await until('it is answered', () => text.includes('"users"'))
+      assert.match(text, /\r\nx-kindred-stale: down\r\n/)
+      socket.destroy()
     }))
 
   it('past the limit are closed as they come, until one leaves', () =>

@@ -2,7 +2,14 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import fc from 'fast-check'
-import { nestingMax, shapeOf, valuesMax } from '../../src/http/json-body.ts'
+import {
+  eventValuesMax,
+  eventValuesMean,
+  type JsonShape,
+  nestingMax,
+  shapeOf,
+  valuesMax,
+} from '../../src/http/json-body.ts'
 import { batchIdsMax, eventsMax } from '../../src/http/schemas.ts'
 import { withApi } from '../support/api.ts'
 
@@ -20,8 +27,7 @@ describe('the shape of JSON', () => {
   it('is what the parsed value has', () => {
     fc.assert(
       fc.property(fc.jsonValue({ maxDepth: 8 }), fc.constantFrom(0, 1), (value, space) => {
-        const { depth, commas, outerCommas } = shapeOf(Buffer.from(JSON.stringify(value, null, space)))
-        assert.deepEqual({ depth, commas, outerCommas }, expected(value))
+        assert.deepEqual(shapeOf(Buffer.from(JSON.stringify(value, null, space))), expected(value))
       }),
     )
   })
@@ -104,6 +110,36 @@ describe('a body', () => {
       assert.equal(await status(100_000), 413)
     }))
 
+  it('of events with more values than any has is refused; with as many as events may have it is taken', () =>
+    withApi({}, async ({ app }) => {
+      const status = async (type: string, payload: string) => {
+        const headers = { 'content-type': type }
+        const { statusCode, body } = await app.inject({ method: 'POST', url: '/v1/events', headers, payload })
+        return `${statusCode} ${/more than \d+ values/.exec(body)?.[0] ?? ''}`
+      }
+      const [json, ndjson] = ['application/json', 'application/x-ndjson'] as const
+      const wide = (values: number) => JSON.stringify(event({ more: Array(values).fill(0) }))
+      const most = wide(eventValuesMax - 7)
+      const many = (count: number, values: number) => Array(count).fill(wide(values))
+      for (const [type, payload] of [
+        [json, most],
+        [json, `[${most}]`],
+        [json, `[${many(200, eventValuesMean - 6)}]`],
+        [ndjson, `${most}\n${wide(0)}`],
+        [ndjson, many(200, eventValuesMean - 6).join('\n')],
+      ] as const)
+        assert.equal(await status(type, payload), '202 ')
+      for (const [type, payload, limit] of [
+        [json, wide(eventValuesMax), eventValuesMax],
+        [json, JSON.stringify(event({ more: Array(eventValuesMax).fill({}) })), eventValuesMax],
+        [json, `[${wide(0)},${wide(eventValuesMax)}]`, eventValuesMax],
+        [json, `[${many(200, 2 * eventValuesMean)}]`, eventValuesMean],
+        [ndjson, `${wide(0)}\n${wide(eventValuesMax)}`, eventValuesMax],
+        [ndjson, many(200, 2 * eventValuesMean).join('\n'), eventValuesMean],
+      ] as const)
+        assert.equal(await status(type, payload), `400 more than ${limit} values`)
+    }))
+
   it('with a number that is none as JSON reads it is refused, not taken without it', () =>
     withApi({}, async ({ app }) => {
       const payload = JSON.stringify(event({ price: 1 })).replace('"price":1', '"price":1e999')
@@ -116,13 +152,21 @@ describe('a body', () => {
     }))
 })
 
-function expected(value: unknown): { depth: number; commas: number; outerCommas: number } {
-  if (typeof value !== 'object' || value === null) return { depth: 0, commas: 0, outerCommas: 0 }
-  const inner = Object.values(value).map(expected)
-  const own = Math.max(0, inner.length - 1)
+function expected(value: unknown): JsonShape {
+  const { depth, values } = countedIn(value)
+  if (!Array.isArray(value)) return { depth, values, widest: values, listed: 0 }
+  const elements = value.map((element, i) => {
+    const commaBehind = i < value.length - 1 ? 1 : 0
+    return countedIn(element).values + commaBehind + (i === 0 ? 1 : 0)
+  })
+  return { depth, values, widest: Math.max(1, ...elements), listed: Math.max(0, value.length - 1) }
+}
+
+function countedIn(value: unknown): { depth: number; values: number } {
+  if (typeof value !== 'object' || value === null) return { depth: 0, values: 0 }
+  const inner = Object.values(value).map(countedIn)
   return {
     depth: 1 + Math.max(0, ...inner.map(({ depth }) => depth)),
-    commas: inner.reduce((sum, { commas }) => sum + commas, own),
-    outerCommas: own,
+    values: inner.reduce((sum, { values }) => sum + values, Math.max(1, inner.length)),
   }
 }

@@ -7,6 +7,7 @@ import { configFrom } from '../../src/config.ts'
 import { LockedError, TransientError } from '../../src/errors.ts'
 import { explain } from '../../src/lookup/explain.ts'
 import { snapshotOf } from '../../src/lookup/snapshot.ts'
+import { createReads } from '../../src/serve-reads.ts'
 import { type Api, usersOf, withApi } from '../support/api.ts'
 import { assertAnswer } from '../support/openapi.ts'
 
@@ -88,6 +89,20 @@ describe('POST /v1/users/personas', () => {
 
 describe('GET /v1/users/:id/explanation', () => {
   const path = '/v1/users/{id}/explanation'
+
+  it('names nobody whose erasure is on its way, neither among the labelled users nor in paths', () =>
+    withApi({}, async (api) => {
+      const config = configFrom({})
+      const reads = (hidden: (userId: string) => boolean) =>
+        createReads(api.rig.store, { config, hidden, now: () => 0 })
+      const explained = await Promise.all(usersOf(api).inferred.map((id) => reads(() => false).explain(id)))
+      const whole = explained.find((one) => one !== undefined && one.prototypes.length > 1)!
+      const gone = whole.paths[0]!.prototype
+      const rest = (await reads((userId) => userId === gone).explain(whole.user_id))!
+      assert.ok(rest.prototypes.length === whole.prototypes.length - 1)
+      assert.ok(rest.paths.length > 0 && rest.paths.length < whole.paths.length)
+      assert.ok(!JSON.stringify([rest.prototypes, rest.paths]).includes(JSON.stringify(gone)))
+    }))
 
   it('is what `explain` says, as JSON, as a graph and as GEXF', () =>
     withApi({}, async (api) => {

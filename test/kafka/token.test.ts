@@ -9,13 +9,13 @@ import { kafkaFailure } from '../../src/kafka/problem.ts'
 import { tokenProvider } from '../../src/kafka/token.ts'
 import { until } from '../support/wait.ts'
 
-const lifeSeconds = 100
+const lifeSeconds = 1000
 
 describe('tokens for Kafka', () => {
   it('are asked for once by all who wait, and kept for most of their life', () =>
     withEndpoint(async ({ token, clock, asked }) => {
       assert.deepEqual(await Promise.all([token(), token(), token()]), ['token 1', 'token 1', 'token 1'])
-      clock.ms += 79_000
+      clock.ms += 790_000
       assert.equal(await token(), 'token 1')
       assert.equal(asked(), 1)
     }))
@@ -23,17 +23,45 @@ describe('tokens for Kafka', () => {
   it('are renewed before they end, while nobody waits', () =>
     withEndpoint(async ({ token, clock, asked }) => {
       await token()
-      clock.ms += 81_000
+      clock.ms += 810_000
       assert.equal(await token(), 'token 1')
       await until('the next is there', async () => (await token()) === 'token 2')
       assert.equal(asked(), 2)
+    }))
+
+  it('are waited for when the end of the one before is near, but not for long', () =>
+    withEndpoint(async ({ token, clock, fail, asked }) => {
+      await token()
+      clock.ms += 985_000
+      assert.equal(await token(), 'token 2')
+      clock.ms += 985_000
+      fail((_, response) => response.writeHead(503).end())
+      assert.equal(await token(), 'token 2', 'the one before still serves')
+      clock.ms += 1_001
+      fail(() => undefined)
+      assert.equal(await token(), 'token 2')
+      assert.equal(asked(), 4)
+    }))
+
+  it('whose life is not told are kept for some minutes', () =>
+    withEndpoint(async ({ token, clock, fail, asked }) => {
+      for (const told of ['', ',"expires_in":null', ',"expires_in":0', ',"expires_in":""']) {
+        fail((_, response) => response.writeHead(201).end(`{"access_token":"x"${told}}`))
+        const before = asked()
+        clock.ms += 1_000_000
+        for (let i = 0; i < 4; i++) {
+          assert.equal(await token(), 'x', told)
+          clock.ms += 50_000
+        }
+        assert.equal(asked(), before + 1)
+      }
     }))
 
   it('serve on while the endpoint fails, which is asked once a second at most', () =>
     withEndpoint(async ({ token, clock, asked, fail, late }) => {
       await token()
       fail((request) => request.socket.destroy())
-      clock.ms += 81_000
+      clock.ms += 810_000
       assert.equal(await token(), 'token 1')
       await until('the failure is told', () => late.length === 1)
       assert.match(late[0]!, /cannot be reached/)
@@ -46,6 +74,9 @@ describe('tokens for Kafka', () => {
       clock.ms = lifeSeconds * 1000 - 900
       await assert.rejects(token(), TransientError)
       fail(undefined)
+      await assert.rejects(token(), TransientError)
+      assert.equal(asked(), 4)
+      clock.ms += 1_001
       assert.equal(await token(), 'token 5')
     }))
 
@@ -66,13 +97,13 @@ describe('tokens for Kafka', () => {
     ['is a page', (_, response) => response.end('<html>'), /without a token .* KINDRED_KAFKA_OAUTH_URL/],
     [
       'gives a token that has ended',
-      (_, response) => response.end('{"access_token":"x","expires_in":0}'),
+      (_, response) => response.end('{"access_token":"x","expires_in":-1}'),
       /without a token/,
     ],
   ]
   for (const [what, listener, message] of failures)
     it(`are not there when the endpoint ${what}: told so, and tried again`, () =>
-      withEndpoint(async ({ token, fail }) => {
+      withEndpoint(async ({ token, clock, fail }) => {
         fail(listener)
         await assert.rejects(token(), (error: unknown) => {
           // kafkajs takes an error's cause for the error
@@ -82,6 +113,7 @@ describe('tokens for Kafka', () => {
           return true
         })
         fail(undefined)
+        clock.ms += 1_001
         assert.match(await token(), /^token/)
       }))
 

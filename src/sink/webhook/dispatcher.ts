@@ -11,7 +11,7 @@ import type { OutboxRow } from '../port.ts'
 import { beginAttempt, endAttempt } from './attempt-span.ts'
 import { bury, disable, fanOut } from './fan-out.ts'
 import { type Item, Lanes } from './lanes.ts'
-import { inFlightTotalMax, rowsPerTransaction, type WebhookLimits } from './limits.ts'
+import { inFlightTotalMax, retryAfterMsMax, rowsPerTransaction, type WebhookLimits } from './limits.ts'
 import { WebhookMeter } from './meter.ts'
 import { type Buried, FailureNotices, tellBuried, type Warn } from './notices.ts'
 import { Pace } from './pace.ts'
@@ -180,7 +180,8 @@ export class Dispatcher {
         failures: new FailureNotices(id, warn),
       }
       this.#receivers.set(id, receiver)
-      if (known === undefined) receiver.pace.pause(subscription.paused_until ?? 0)
+      if (known === undefined)
+        receiver.pace.pause(Math.min(subscription.paused_until ?? 0, clock.now() + retryAfterMsMax))
       else if (resumesOf(known.subscription) !== resumesOf(subscription)) {
         receiver.lanes.resume()
         receiver.pace.resume(clock.now())

@@ -2,10 +2,11 @@
 // and log. Subscriptions are written by whoever administers them (API or command; LMDB serialises the edits), the queue by
 // the thread that delivers; every change of both is one transaction, on disk when it returns.
 import { randomInt } from 'node:crypto'
-import { existsSync, mkdirSync } from 'node:fs'
+import { mkdirSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Database, RootDatabase } from 'lmdb'
 import { noCounts, type Subscription, type WebhookCounts } from '../../codec/webhook-subscription.ts'
+import { FatalError, messageOf } from '../../errors.ts'
 import { closeLmdb, mapUseOf, openLmdb, openNamed, transact, writeFailure } from '../../lmdb/open.ts'
 import { closeToOthers } from '../../lmdb/owner-only.ts'
 
@@ -42,7 +43,17 @@ const last = '\uffff'
 
 /** Whether a data directory has anything of webhooks. */
 export function hasWebhooks(dir: string): boolean {
-  return existsSync(join(dir, directory, 'data.mdb'))
+  const path = join(dir, directory, 'data.mdb')
+  try {
+    statSync(path)
+    return true
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException
+    if (code === 'ENOENT' || code === 'ENOTDIR') return false
+    throw new FatalError(
+      `${path}: ${messageOf(error)}; webhooks are for the owner of the data alone: run it as them`,
+    )
+  }
 }
 
 /** Key of a delivery: rows of one subscription lie in the order of their change rows. */

@@ -14,9 +14,6 @@ type Ports = Pick<IngestPorts & StatusPorts, 'append' | 'backlog'>
 const json = { kind: 'json' } as const
 /** Problems named in one answer. */
 const problemsShown = 20
-/** Lines of one request, empty ones among them. */
-const linesMax = 2 * eventsMax
-const newline = 10
 /** So many are validated at once; more in slices between other requests, with pauses after some. */
 const fewEvents = 256
 const fewBytes = 256 * 1024
@@ -89,10 +86,7 @@ function refuse(reply: FastifyReply, detail: string): FastifyReply {
   return sendProblem(reply, { status: 400, title: 'events not readable', detail })
 }
 
-/** The lines that have something; a sentence when they are too many. */
-function linesOf(body: Buffer): string[] | string {
-  for (let i = 0, lines = 0; i < body.length; i++)
-    if (body[i] === newline && ++lines > linesMax) return `more than ${linesMax} lines`
+function linesOf(body: Buffer): string[] {
   return body
     .toString('utf8')
     .split('\n')

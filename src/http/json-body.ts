@@ -10,6 +10,8 @@ export const valuesMax = 4_096
 /** Values of one event, with all that is passed over; and of a body of many, for each of them. */
 export const eventValuesMax = 1_024
 export const eventValuesMean = 64
+/** Lines of a body of events, empty ones among them. */
+const linesMax = 2 * eventsMax
 
 export type JsonShape = {
   /** Levels of arrays and objects; none deeper than the most that are taken, and one, are looked for. */
@@ -18,7 +20,7 @@ export type JsonShape = {
   readonly values: number
   /** The same of the element that has most: of an outermost array, or of lines; of anything else, all. */
   readonly widest: number
-  /** Commas of the outermost array; 0 of what is none. */
+  /** Commas of the outermost array, or ends of lines; 0 of anything else. */
   readonly listed: number
 }
 
@@ -51,6 +53,7 @@ export function shapeOf(body: Uint8Array, { lines = false }: { readonly lines?: 
     const byte = body[i]!
     if (byte === end) {
       level = 0
+      listed++
       element()
     } else if (byte === comma) {
       values++
@@ -84,18 +87,12 @@ export function bodyProblem(body: Buffer): string | undefined {
 export function eventsProblem(body: Buffer, { lines }: { readonly lines: boolean }): string | undefined {
   const { depth, values, widest, listed } = shapeOf(body, { lines })
   if (depth > nestingMax) return tooDeep
-  if (listed >= eventsMax) return tooManyEvents
+  if (lines && listed > linesMax) return `the body has more than ${linesMax} lines`
+  if (!lines && listed >= eventsMax) return tooManyEvents
   if (widest > eventValuesMax) return `an event of the body has more than ${eventValuesMax} values`
-  const events = 1 + (lines ? linesIn(body) : listed)
-  if (values > eventValuesMax + events * eventValuesMean)
+  if (values > eventValuesMax + (1 + listed) * eventValuesMean)
     return `the events of the body have more than ${eventValuesMean} values each, on the mean`
   return undefined
-}
-
-function linesIn(body: Buffer): number {
-  let count = 0
-  for (const byte of body) if (byte === newline) count++
-  return count
 }
 
 export const tooManyEvents = `more than ${eventsMax} events: send them in several requests`

@@ -19,7 +19,7 @@ export const openRtbRoutes: FastifyPluginAsync<Options> = async (app, { ports, m
     arrivals.set(request, performance.now())
     done()
   })
-  /** How long ago the request's headers arrived, ms. */
+  /** How long ago the request's headers were read, ms. */
   const elapsed = (request: FastifyRequest) => performance.now() - arrivals.get(request)!
 
   route(app, operations.getOpenRtb, ({ params: { id }, query, headers, request, reply }) => {
